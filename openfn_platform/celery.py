@@ -1,0 +1,12 @@
+"""The Celery application. Loaded by `-A openfn_platform.celery` and by `RunsConfig.ready()`, nowhere else:
+pure modules share this package and must not pull in Celery."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "openfn_platform.settings")
+
+app = Celery("openfn_platform")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

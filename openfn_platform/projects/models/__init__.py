@@ -1,0 +1,9 @@
+"""The tenant and its people."""
+
+from openfn_platform.projects.models.audit import AuditEntry
+from openfn_platform.projects.models.membership import Membership, Role
+from openfn_platform.projects.models.project import Project
+from openfn_platform.projects.models.token import ApiToken, Scope
+from openfn_platform.projects.models.user import User
+
+__all__ = ["ApiToken", "AuditEntry", "Membership", "Project", "Role", "Scope", "User"]

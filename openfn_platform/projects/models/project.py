@@ -1,0 +1,68 @@
+"""A project: the tenant that everything else belongs to."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MinValueValidator
+from django.db import models
+
+from openfn_platform.common.models import KeyField, Row
+from openfn_platform.projects.models.user import known_time_zone
+
+
+class Project(Row):
+    """Members, credentials, workflows and messages of one programme, with its settings."""
+
+    key = KeyField(unique=True)
+    name = models.CharField(max_length=120)
+    description = models.TextField(blank=True)
+    environment = models.CharField(
+        max_length=30, default="main", help_text="Which values of a credential are used here: main, test, …"
+    )
+    time_zone = models.CharField(
+        max_length=64,
+        default="UTC",
+        validators=[known_time_zone],
+        help_text="Of schedules, unless they name another.",
+    )
+    max_concurrency = models.PositiveIntegerField(
+        default=50,
+        validators=[MinValueValidator(1)],
+        help_text="How many runs of this project may go on at once.",
+    )
+    payload_days = models.PositiveIntegerField(
+        default=90, validators=[MinValueValidator(1)], help_text="How long bodies, states and logs are kept."
+    )
+    history_days = models.PositiveIntegerField(
+        default=365, validators=[MinValueValidator(1)], help_text="How long messages and runs are kept."
+    )
+    max_body_bytes = models.PositiveIntegerField(default=10_000_000, help_text="Largest message, in bytes.")
+    max_waiting = models.PositiveIntegerField(
+        default=100_000, help_text="When so many runs wait, the inbox answers 429 until there are fewer."
+    )
+    mail_shows_text = models.BooleanField(
+        "mails quote the error's text",
+        default=False,
+        help_text="Error texts can hold personal data; off keeps them here.",
+    )
+    allowed_hosts = ArrayField(
+        models.CharField(max_length=253),
+        default=list,
+        blank=True,
+        help_text="Hosts that jobs may speak to; empty means any public one. Hosts on your own network must be named.",
+    )
+    archived_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Counted up by every change of an inbox, trigger or job: processes that cache them look at this one number.
+    config_version = models.BigIntegerField(default=1, editable=False)
+
+    class Meta:
+        db_table = "project"
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(max_concurrency__gte=1), name="project_runs_at_least_one"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

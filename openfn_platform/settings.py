@@ -1,0 +1,244 @@
+"""All settings, from the environment (`env.py`). README lists the ones that an installation sets.
+
+`PLATFORM_ENV=development` (the default of `manage.py up` and `manage.py test`) makes throw-away secrets where
+none are given; anywhere else a missing or default secret, DEBUG, or `ALLOWED_HOSTS=*` refuses to start.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from openfn_platform import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+PLATFORM_ENV = env.choice("PLATFORM_ENV", ("development", "production"), "development")
+DEVELOPMENT = PLATFORM_ENV == "development"
+
+DEBUG = env.flag("DEBUG")
+SECRET_KEY = env.text("SECRET_KEY", "development-only-not-secret" if DEVELOPMENT else "")
+# "id:base64 of 32 bytes", newest first; the first encrypts, all decrypt.
+CREDENTIAL_KEYS = env.words(
+    "CREDENTIAL_KEYS", ("dev:ZGV2ZWxvcG1lbnQtb25seS1ub3Qtc2VjcmV0LWtleSE=",) if DEVELOPMENT else ()
+)
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]") if DEVELOPMENT else ())
+PUBLIC_URL = env.text("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
+
+if not DEVELOPMENT:
+    if DEBUG:
+        raise env.BadSetting("DEBUG must be off outside development: it shows settings to visitors")
+    if len(SECRET_KEY) < 32:
+        raise env.BadSetting("SECRET_KEY must be set to at least 32 random characters")
+    if not CREDENTIAL_KEYS:
+        raise env.BadSetting("CREDENTIAL_KEYS must be set: `manage.py credential_key` makes one")
+    if not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS:
+        raise env.BadSetting("ALLOWED_HOSTS must name the hosts of this installation, not *")
+
+INSTALLED_APPS = [
+    # unfold first: it replaces templates of the admin
+    "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.forms",
+    "openfn_platform.workspace",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "drf_spectacular",
+    "django_celery_beat",
+    "openfn_platform.projects",
+    "jobs",
+    "triggers",
+    "runs",
+    "openfn_platform.demo",
+    "openfn_platform.local",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "openfn_platform.workspace.middleware.TimeZoneMiddleware",
+]
+
+ROOT_URLCONF = "openfn_platform.urls"
+WSGI_APPLICATION = "openfn_platform.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# --- data -----------------------------------------------------------------------------------------
+
+DATABASE_URL = env.text("DATABASE_URL", "postgresql://platform@127.0.0.1/platform" if DEVELOPMENT else "")
+if not DATABASE_URL:
+    raise env.BadSetting("DATABASE_URL must be set, for example postgresql://user:password@host/name")
+_database = env.postgresql(DATABASE_URL)
+_database["CONN_MAX_AGE"] = 0  # the pool keeps them
+_database["OPTIONS"] = {
+    **_database["OPTIONS"],  # type: ignore[dict-item]  # a dict by construction
+    "pool": {
+        "min_size": 1,
+        "max_size": env.integer("DATABASE_POOL", 20, least=2, most=200),
+        "timeout": 5,
+        "max_lifetime": 1800,
+    },
+    # Nobody may wait on the database without end; a lost server is found by keep-alives.
+    "options": "-c statement_timeout=30000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000",
+    "connect_timeout": 3,
+}
+_database["CONN_HEALTH_CHECKS"] = True
+DATABASES = {"default": _database}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = env.integer("MAX_BODY_BYTES", 10_000_000, least=1_000, most=100_000_000)
+
+# --- Celery: permits only; what is true stands in PostgreSQL --------------------------------------
+
+REDIS_URL = env.text("REDIS_URL", "")
+CELERY_BROKER_URL = REDIS_URL or "redis://127.0.0.1:1/0"
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TIMEZONE = "UTC"
+CELERY_ENABLE_UTC = True
+CELERY_TASK_ACKS_LATE = False  # a permit that is lost is noticed by the sweep
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_DISABLE_PREFETCH = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_timeout": 2,  # without it a hung Redis blocks a publisher for ever
+    "socket_connect_timeout": 1,
+    "retry_on_timeout": False,
+}
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 5
+DJANGO_CELERY_BEAT_TZ_AWARE = True
+
+# --- engine ---------------------------------------------------------------------------------------
+
+RUN_LEASE_SECONDS = env.integer("RUN_LEASE_SECONDS", 60, least=4, most=3600)
+RUN_SWEEP_SECONDS = env.integer("RUN_SWEEP_SECONDS", 10, least=1, most=300)
+RUN_GRACE_SECONDS = env.integer("RUN_GRACE_SECONDS", 20, least=0, most=3600)
+WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", 24, least=1, most=500)
+REQUIRE_SANDBOX = env.flag("REQUIRE_SANDBOX")
+JOB_UID = env.integer("JOB_UID", 64_999, least=1, most=2**31)
+JOB_MAX_SECONDS = env.integer("JOB_MAX_SECONDS", 3600, least=1)
+JOB_MAX_MEMORY_MB = env.integer("JOB_MAX_MEMORY_MB", 2048, least=64)
+JOB_MAX_STATE_BYTES = env.integer("JOB_MAX_STATE_BYTES", 100_000_000, least=1_000)
+JOB_ALLOW_LOOPBACK = env.flag("JOB_ALLOW_LOOPBACK", DEVELOPMENT)
+
+# --- people ---------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "projects.User"
+AUTHENTICATION_BACKENDS = ["openfn_platform.projects.backends.EmailBackend"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = env.text("TIME_ZONE", "UTC")
+USE_I18N = True
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = Path(env.text("STATIC_ROOT", str(BASE_DIR / "static-built" / "collected")))
+STATICFILES_DIRS = [("built", BASE_DIR / "static-built" / "bundle")]
+WHITENOISE_USE_FINDERS = DEVELOPMENT
+WHITENOISE_AUTOREFRESH = False
+SILENCED_SYSTEM_CHECKS = ["staticfiles.W004"]  # the editor bundle is optional: a plain textarea serves
+
+_https = urlsplit(PUBLIC_URL).scheme == "https"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_AGE = 8 * 3600
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_SSL_REDIRECT = _https and env.flag("SSL_REDIRECT", True)
+SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("BEHIND_TLS_PROXY") else None
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+X_FRAME_OPTIONS = "DENY"
+
+# --- mail: stored first, sent by the sweep --------------------------------------------------------
+
+MAIL_DIR = env.text("MAIL_DIR", "")  # a folder instead of a server: the laptop's default
+EMAIL_HOST = env.text("SMTP_HOST", "")
+EMAIL_PORT = env.integer("SMTP_PORT", 587, least=1, most=65_535)
+EMAIL_HOST_USER = env.text("SMTP_USER", "")
+EMAIL_HOST_PASSWORD = env.text("SMTP_PASSWORD", "")
+EMAIL_USE_TLS = env.flag("SMTP_STARTTLS", True)
+EMAIL_USE_SSL = env.flag("SMTP_TLS", False)
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = env.text("MAIL_FROM", "OpenFn platform <platform@localhost>")
+EMAIL_FILE_PATH = MAIL_DIR or None
+EMAIL_BACKEND = (
+    "django.core.mail.backends.filebased.EmailBackend"
+    if MAIL_DIR
+    else "django.core.mail.backends.smtp.EmailBackend"
+)
+
+# --- API ------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["openfn_platform.projects.authentication.TokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "openfn_platform.common.drf.problem_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "OpenFn platform API",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {
+        "handlers": ["stderr"],
+        "level": env.choice("LOG_LEVEL", ("debug", "info", "warning", "error"), "info").upper(),
+    },
+    "loggers": {"django.server": {"level": "WARNING"}, "httpx": {"level": "WARNING"}},
+}

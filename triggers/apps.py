@@ -1,0 +1,8 @@
+"""Django app "triggers": what asks for it."""
+
+from django.apps import AppConfig
+
+
+class TriggersConfig(AppConfig):
+    name = "triggers"
+    verbose_name = "Triggers"

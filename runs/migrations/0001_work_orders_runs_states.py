@@ -901,12 +901,13 @@ class Migration(migrations.Migration):
                     "stage",
                     models.CharField(
                         choices=[
+                            ("unproven", "Never seen to work: one run at a time"),
                             ("open", "In use"),
                             ("held", "On hold, one probe a minute"),
-                            ("warming", "A few at a time"),
+                            ("warming", "Coming back: a few at a time"),
                         ],
                         default="open",
-                        max_length=7,
+                        max_length=8,
                     ),
                 ),
                 ("connection_failures", models.PositiveIntegerField(default=0)),
@@ -1071,8 +1072,16 @@ class Migration(migrations.Migration):
             model_name="run",
             index=models.Index(
                 condition=models.Q(("state", "available")),
-                fields=["project", "job", "priority", "run_at", "lane"],
+                fields=["project", "priority", "run_at", "lane"],
                 name="run_queue",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="run",
+            index=models.Index(
+                condition=models.Q(("state", "available")),
+                fields=["project", "job", "priority", "run_at", "lane"],
+                name="run_queue_of_job",
             ),
         ),
         migrations.AddIndex(

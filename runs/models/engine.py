@@ -23,9 +23,10 @@ class ProjectTurn(models.Model):
 
 
 class HoldStage(models.TextChoices):
+    UNPROVEN = "unproven", "Never seen to work: one run at a time"
     OPEN = "open", "In use"
     HELD = "held", "On hold, one probe a minute"
-    WARMING = "warming", "A few at a time"
+    WARMING = "warming", "Coming back: a few at a time"
 
 
 class ConnectionHold(Row):
@@ -33,7 +34,7 @@ class ConnectionHold(Row):
 
     project = models.ForeignKey("projects.Project", models.PROTECT, related_name="+")
     credential = TenantKey("jobs.ProjectCredential", models.CASCADE, related_name="holds")
-    stage = models.CharField(max_length=7, choices=HoldStage, default=HoldStage.OPEN)
+    stage = models.CharField(max_length=8, choices=HoldStage, default=HoldStage.OPEN)
     connection_failures = models.PositiveIntegerField(default=0)  # in a row
     auth_failures = models.PositiveIntegerField(default=0)  # in a row
     because_of_auth = models.BooleanField(default=False)  # ends only when the credential was saved and tested

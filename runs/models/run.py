@@ -160,9 +160,15 @@ class Run(Row):
             models.CheckConstraint(condition=models.Q(attempt__gte=1), name="run_attempt_from_one"),
         ]
         indexes = [
+            # The three of the claim: the project's first, each job's first, each lane's first.
+            models.Index(
+                fields=["project", "priority", "run_at", "lane"],
+                name="run_queue",
+                condition=models.Q(state="available"),
+            ),
             models.Index(
                 fields=["project", "job", "priority", "run_at", "lane"],
-                name="run_queue",
+                name="run_queue_of_job",
                 condition=models.Q(state="available"),
             ),
             models.Index(

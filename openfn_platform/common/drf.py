@@ -1,0 +1,107 @@
+"""Errors of the API and the inbox as RFC 9457 problem+json, in one place; views never catch them.
+
+Whatever a program sends, it gets a sentence that somebody can act on, and never a 500 for bad input. A database
+that is away is a 503 with `Retry-After`: the sender keeps its message and tries again.
+"""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, ValidationError
+from django.db import DataError, InterfaceError, OperationalError
+from django.http import Http404, HttpResponse, JsonResponse
+from rest_framework import exceptions
+
+from openfn_platform.common.errors import PlatformError
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS = 5
+
+
+def problem(
+    *, status: int, code: str, detail: str, headers: dict[str, str] | None = None, **extra: Any
+) -> HttpResponse:
+    """One problem document."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "code": code, "detail": detail}
+    return JsonResponse({**body, **extra}, status=status, content_type="application/problem+json", headers=headers)
+
+
+def problem_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
+    """DRF's exception handler. None lets a real mistake of ours become a 500 with a log entry."""
+    return problem_of(exc)
+
+
+def problem_of(exc: Exception) -> HttpResponse | None:
+    if isinstance(exc, PlatformError):
+        return _platform_problem(exc)
+    if isinstance(exc, Http404):
+        return problem(status=404, code="not_found", detail="There is nothing here by that name.")
+    if isinstance(exc, PermissionDenied):
+        return problem(status=403, code="not_allowed", detail="Your role in this project does not allow that.")
+    if isinstance(exc, exceptions.APIException):
+        return _api_problem(exc)
+    if isinstance(exc, ValidationError):
+        return problem(status=422, code="invalid", detail=" ".join(exc.messages), errors=_fields(exc))
+    if isinstance(exc, RequestDataTooBig):
+        return problem(status=413, code="too_large", detail="The body is too large.")
+    if isinstance(exc, OperationalError | InterfaceError):
+        logger.warning("action=database_unavailable error=%s", exc)
+        return unavailable()
+    if isinstance(exc, DataError | RecursionError | UnicodeError):
+        return problem(status=400, code="not_storable", detail="The request holds something that cannot be stored.")
+    return None
+
+
+def unavailable() -> HttpResponse:
+    return problem(
+        status=503,
+        code="unavailable",
+        detail="The database cannot be reached at the moment. Nothing was stored; send it again.",
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )
+
+
+def _platform_problem(exc: PlatformError) -> HttpResponse:
+    extra: dict[str, Any] = {}
+    field = exc.context.get("field")
+    if isinstance(field, str):
+        extra["field"] = field
+    headers = {"WWW-Authenticate": "Bearer"} if exc.status == 401 else {}
+    if exc.status in (429, 503):
+        headers["Retry-After"] = str(exc.context.get("retry_after", RETRY_AFTER_SECONDS))
+    return problem(status=exc.status, code=exc.code, detail=exc.message, headers=headers, **extra)
+
+
+def _api_problem(exc: exceptions.APIException) -> HttpResponse:
+    headers: dict[str, str] = {}
+    if getattr(exc, "auth_header", None):
+        headers["WWW-Authenticate"] = str(getattr(exc, "auth_header", ""))
+    if isinstance(exc, exceptions.Throttled) and exc.wait:
+        headers["Retry-After"] = str(int(exc.wait) + 1)
+    status = exc.status_code
+    if isinstance(exc, exceptions.NotAuthenticated):
+        status = 401
+        headers.setdefault("WWW-Authenticate", "Bearer")
+    if isinstance(exc.detail, dict | list):
+        sentences = list(_sentences(exc.detail))
+        return problem(status=status, code="invalid", detail=" ".join(sentences), headers=headers, errors=exc.detail)
+    return problem(status=status, code=str(exc.detail.code), detail=str(exc.detail), headers=headers)
+
+
+def _fields(exc: ValidationError) -> dict[str, list[str]]:
+    return exc.message_dict if hasattr(exc, "error_dict") else {"": exc.messages}
+
+
+def _sentences(detail: Any, path: str = "") -> Any:
+    if isinstance(detail, dict):
+        for key, value in detail.items():
+            yield from _sentences(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(detail, list):
+        for value in detail:
+            yield from _sentences(value, path)
+    else:
+        yield f"{path}: {detail}" if path and path != "non_field_errors" else str(detail)

@@ -1,0 +1,135 @@
+"""What a running job may ask of the platform, over its channel: `once`, earlier steps, the echo guard.
+
+The child reaches neither database nor Redis. Each question is small, bounded and answered from rows of the
+run's own work order and project; an unknown question is an error in the job, not in the worker.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+
+from openfn_platform.common.errors import Invalid
+from openfn_platform.common.text import storable
+from runs.models import EchoMark, OnceMark, Run, RunMode, RunState
+from runs.states import encode, state_read
+
+KEY_LENGTH = 300
+
+
+class Answers:
+    """Answers for one run."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._mine: set[str] = set()  # marks that this very execution began
+        self._questions: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "once.begin": self._once_begin,
+            "once.done": self._once_done,
+            "once.undo": self._once_undo,
+            "step.state": self._step_state,
+            "echo.wrote": self._echo_wrote,
+            "echo.came_from_us": self._echo_came_from_us,
+        }
+
+    def __call__(self, question: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = self._questions.get(question)
+        if answer is None:
+            raise Invalid(f"A job cannot ask “{question[:40]}”.")
+        return answer(body)
+
+    def _mark(self, key: str) -> Any:
+        return OnceMark.objects.filter(work_order_id=self._run.work_order_id, job_id=self._run.job_id, key=key)
+
+    def _once_begin(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Committed before the call goes out: begun without done means that it may have happened."""
+        key = _key(body.get("key"))
+        try:
+            with transaction.atomic():
+                OnceMark.objects.create(
+                    project_id=self._run.project_id,
+                    work_order_id=self._run.work_order_id,
+                    job_id=self._run.job_id,
+                    key=key,
+                    run_id=self._run.pk,
+                )
+        except IntegrityError:
+            mark = self._mark(key).first()
+            if mark is None:  # undone in between by nobody but ourselves
+                return {"status": "unsure"}
+            if mark.done_at is not None:
+                return {"status": "done", "result": json.loads(bytes(mark.result or b"null"))}
+            return {"status": "unsure"}
+        self._mine.add(key)
+        return {"status": "new"}
+
+    def _once_done(self, body: dict[str, Any]) -> dict[str, Any]:
+        key = _key(body.get("key"))
+        if key in self._mine:
+            self._mark(key).filter(done_at=None).update(done_at=Now(), result=encode(body.get("result")))
+        return {}
+
+    def _once_undo(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The call provably did nothing: a later attempt may make it."""
+        key = _key(body.get("key"))
+        if key in self._mine:
+            self._mark(key).filter(done_at=None, run_id=self._run.pk).delete()
+            self._mine.discard(key)
+        return {}
+
+    def _step_state(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The newest final state of that job in this work order."""
+        state_id = (
+            Run.objects.filter(
+                work_order_id=self._run.work_order_id,
+                job__key=str(body.get("job", ""))[:60],
+                state=RunState.SUCCESS,
+                final__isnull=False,
+            )
+            .exclude(pk=self._run.pk)
+            .order_by("-lane", "-attempt")
+            .values_list("final_id", flat=True)
+            .first()
+        )
+        return {"state": json.loads(state_read(state_id=state_id)) if state_id else None}
+
+    def _echo_wrote(self, body: dict[str, Any]) -> dict[str, Any]:
+        if self._run.mode == RunMode.LIVE:
+            EchoMark.objects.update_or_create(
+                project_id=self._run.project_id, **_record(body), defaults={"digest": _digest(body)}
+            )
+        return {}
+
+    def _echo_came_from_us(self, body: dict[str, Any]) -> dict[str, Any]:
+        rows = EchoMark.objects.filter(project_id=self._run.project_id, **_record(body))
+        known = rows.values_list("digest", flat=True).first()
+        return {"ours": known is not None and bytes(known) == _digest(body)}
+
+
+def once_resolve(*, mark_id: uuid.UUID, happened: bool, by: Any) -> None:
+    """A person looked: *it was* done (remembered without a result), or *send again*."""
+    if happened:
+        OnceMark.objects.filter(pk=mark_id, done_at=None).update(done_at=Now(), result=b"null", resolved_by=by)
+    else:
+        OnceMark.objects.filter(pk=mark_id, done_at=None).delete()
+
+
+def _key(value: object) -> str:
+    text = storable(str(value))
+    if len(text) <= KEY_LENGTH:
+        return text
+    return text[:200] + "…" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def _record(body: dict[str, Any]) -> dict[str, str]:
+    return {"system": storable(str(body.get("system")))[:100], "record": storable(str(body.get("id")))[:300]}
+
+
+def _digest(body: dict[str, Any]) -> bytes:
+    return hashlib.sha256(str(body.get("hash", "")).encode("utf-8", "replace")).digest()

@@ -1,0 +1,40 @@
+"""Claiming the next run. The rules (fairness, limits, lanes) stand in the database function `run_claim`."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import connection
+
+CONTENDED_TRIES = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One run that is now this worker's, until the lease ends."""
+
+    run_id: uuid.UUID
+    token: uuid.UUID
+
+
+def run_claim_next(*, worker: str, lease_seconds: int | None = None) -> Claim | None:
+    """Claim the next eligible run; None when there is none.
+
+    A project that another claimer is busy with is passed over instead of waited for. When that left nothing,
+    a few milliseconds later it is tried again.
+    """
+    lease = f"{lease_seconds or settings.RUN_LEASE_SECONDS} seconds"
+    for _ in range(CONTENDED_TRIES):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT run_id, claim_token FROM run_claim(%s, %s::interval)", [worker, lease])
+            row = cursor.fetchone()
+        if row is None:
+            return None
+        if row[0] is not None:
+            return Claim(run_id=row[0], token=row[1])
+        time.sleep(random.uniform(0.002, 0.006))  # noqa: S311  # spreads claimers, protects nothing
+    return None

@@ -1,0 +1,163 @@
+"""The inbox as partner systems see it: `POST /inbox/<address>` and the status of one's own message.
+
+The view reads, asks `triggers.receiving` and `runs.accepting`, and answers. A refusal is counted per inbox and
+hour and kept without its body, so that an expired key is seen by somebody.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any
+
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from openfn_platform.common.errors import NotFound, PlatformError
+from openfn_platform.common.models import as_uuid
+from runs.accepting import message_accept
+from runs.models import Run, WorkOrder
+from triggers.bodies import Refused, TooLarge
+from triggers.listening import Key, Listening, listening_at
+from triggers.models import Message
+from triggers.receiving import receive, sender_key
+from triggers.refusals import refusal_count
+
+WAITING_CHECK_SECONDS = 5.0
+
+
+class TooBusy(Refused):
+    """So many runs of this project wait already that nothing more is taken for the moment; send it again."""
+
+    code = "too_busy"
+    status = 429
+
+
+class InboxView(APIView):
+    """Takes messages. It authenticates by the inbox's own keys, so DRF's authentication stays out of it."""
+
+    authentication_classes = ()
+    permission_classes = ()
+
+    @extend_schema(
+        summary="Post a message",
+        description="Stored and matched before it is answered. Repeat it with the same Idempotency-Key when unsure.",
+        request={"application/json": {}},
+        responses={202: {"type": "object"}},
+    )
+    def post(self, request: Request, address: str) -> HttpResponse:
+        listening = _listening(address)
+        try:
+            return self._take(request._request, listening)
+        except PlatformError as refusal:
+            refusal_count(listening=listening, refusal=refusal, request=request._request)
+            raise
+
+    def _take(self, request: HttpRequest, listening: Listening) -> HttpResponse:
+        limit = listening.max_body_bytes
+        if int(request.META.get("CONTENT_LENGTH") or 0) > limit:
+            raise TooLarge()
+        key = sender_key(listening=listening, offered=_offered_key(request))
+        _check_waiting(listening)
+        raw = _read(request, limit)
+        received = receive(
+            listening=listening,
+            key=key,
+            raw=raw,
+            content_type=request.META.get("CONTENT_TYPE", ""),
+            content_encoding=request.META.get("HTTP_CONTENT_ENCODING", ""),
+            method=request.method or "POST",
+            path=request.path,
+            query={name: values if len(values) > 1 else values[0] for name, values in request.GET.lists()},
+            headers={name.lower(): value for name, value in request.headers.items()},
+            idempotency_key=request.META.get("HTTP_IDEMPOTENCY_KEY"),
+        )
+        accepted = message_accept(received=received)
+        headers = {"Idempotency-Replayed": "true"} if accepted.replayed else None
+        return JsonResponse(accepted.answer, status=202, headers=headers)
+
+
+class MessageStatusView(APIView):
+    """What became of one's own message: states only, no data."""
+
+    authentication_classes = ()
+    permission_classes = ()
+
+    @extend_schema(summary="What became of my message", responses={200: {"type": "object"}})
+    def get(self, request: Request, address: str, message: str) -> HttpResponse:
+        listening = _listening(address)
+        key = sender_key(listening=listening, offered=_offered_key(request._request))
+        return JsonResponse(_status(listening=listening, key=key, message_id=as_uuid(message)))
+
+
+def _listening(address: str) -> Listening:
+    known = as_uuid(address)
+    listening = listening_at(address=known) if known is not None else None
+    if listening is None:
+        raise NotFound("There is no inbox at this address.")
+    return listening
+
+
+def _offered_key(request: HttpRequest) -> str | None:
+    key: str | None = request.META.get("HTTP_X_API_KEY")
+    if key:
+        return key
+    scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else None
+
+
+def _read(request: HttpRequest, limit: int) -> bytes:
+    """The body, counted while it is read: a chunked one says no length beforehand."""
+    raw = request.read(limit + 1)
+    if len(raw) > limit:
+        raise TooLarge()
+    return raw
+
+
+_waiting_until: dict[uuid.UUID, tuple[float, bool]] = {}
+
+
+def _check_waiting(listening: Listening) -> None:
+    """Back-pressure before anything is stored; looked up every few seconds per process."""
+    checked_at, busy = _waiting_until.get(listening.project_id, (0.0, False))
+    if time.monotonic() - checked_at > WAITING_CHECK_SECONDS:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM (SELECT 1 FROM run WHERE project_id = %s AND state = 'available' LIMIT %s) AS w",
+                [listening.project_id, listening.max_waiting],
+            )
+            busy = cursor.fetchone()[0] >= listening.max_waiting
+        _waiting_until[listening.project_id] = (time.monotonic(), busy)
+    if busy:
+        raise TooBusy(retry_after=30)
+
+
+def _status(*, listening: Listening, key: Key | None, message_id: uuid.UUID | None) -> dict[str, Any]:
+    message = Message.objects.filter(
+        pk=message_id, inbox_id=listening.inbox_id, intake=key.id if key else None
+    ).first()
+    if message is None:
+        raise NotFound("There is no message of yours by that id.")
+    orders = WorkOrder.objects.filter(message=message).select_related("workflow").order_by("id")
+    runs = Run.objects.filter(work_order__in=orders).select_related("job").order_by("lane", "attempt")
+    by_order: dict[uuid.UUID, list[dict[str, Any]]] = {}
+    for run in runs:
+        by_order.setdefault(run.work_order_id, []).append(
+            {"id": str(run.pk), "job": run.job.key, "state": run.state, "attempt": run.attempt}
+        )
+    return {
+        "message": str(message.pk),
+        "received_at": message.created_at.isoformat(),
+        "work_orders": [
+            {
+                "id": str(order.pk),
+                "workflow": order.workflow.key,
+                "state": order.state,
+                "runs": by_order.get(order.pk, []),
+            }
+            for order in orders
+        ],
+    }

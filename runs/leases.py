@@ -1,0 +1,130 @@
+"""The lease keeper: one thread per worker that extends the leases of all its runs and hears of cancellations.
+
+Never from job code, which could lie or hang. A run whose row is no longer ours, or a database out of reach until
+shortly before the lease ends, means: kill the child (self-fencing), another worker may have the run by then.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from django.db import DatabaseError, connection
+
+from runs.claiming import Claim
+
+logger = logging.getLogger(__name__)
+
+FENCED = "its lease ran out"
+CANCELLED = "somebody cancelled it"
+SHUTDOWN = "the worker was shut down"
+
+_EXTEND = """
+UPDATE run SET lease_until = clock_timestamp() + %s
+FROM unnest(%s::uuid[], %s::uuid[]) AS held(id, token)
+WHERE run.id = held.id AND run.token = held.token AND run.state IN ('claimed', 'started')
+RETURNING run.id, run.cancel_requested_at IS NOT NULL
+"""
+
+
+@dataclass
+class Held:
+    """One run in this worker's hands."""
+
+    claim: Claim
+    until: float  # monotonic; when our lease surely still holds
+    stop: str | None = None  # why the child must go
+    changed: threading.Event = field(default_factory=threading.Event)
+
+
+class LeaseKeeper:
+    def __init__(self, *, lease_seconds: float) -> None:
+        self._lease = lease_seconds
+        self._held: dict[uuid.UUID, Held] = {}
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def running(self) -> int:
+        return len(self._held)
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._keep, name="lease-keeper", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._done.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+
+    def hold(self, claim: Claim) -> Held:
+        held = Held(claim=claim, until=time.monotonic() + self._lease)
+        with self._lock:
+            self._held[claim.run_id] = held
+        return held
+
+    def drop(self, held: Held) -> None:
+        with self._lock:
+            self._held.pop(held.claim.run_id, None)
+
+    def stop_all(self, reason: str) -> None:
+        """Make every supervisor kill its child."""
+        for held in self._all():
+            held.stop = held.stop or reason
+            held.changed.set()
+
+    def _all(self) -> list[Held]:
+        with self._lock:
+            return list(self._held.values())
+
+    def _keep(self) -> None:
+        pause = min(1.5, self._lease / 5)
+        while not self._done.wait(pause):
+            held = self._all()
+            if not held:
+                continue
+            try:
+                self._extend(held)
+            except DatabaseError as error:
+                logger.warning("action=lease_not_extended error=%s runs=%s", type(error).__name__, len(held))
+                connection.close()
+            self._fence(held)
+        connection.close()
+
+    def _extend(self, held: list[Held]) -> None:
+        asked_at = time.monotonic()
+        with connection.cursor() as cursor:
+            cursor.execute(
+                _EXTEND,
+                [
+                    timedelta(seconds=self._lease),
+                    [h.claim.run_id for h in held],
+                    [h.claim.token for h in held],
+                ],
+            )
+            ours = dict(cursor.fetchall())
+        for one in held:
+            if one.claim.run_id not in ours:
+                # Either finished by its own supervisor a moment ago, or taken away from us.
+                self._stop(one, FENCED)
+                continue
+            one.until = asked_at + self._lease
+            if ours[one.claim.run_id]:
+                self._stop(one, CANCELLED)
+
+    def _fence(self, held: list[Held]) -> None:
+        margin = self._lease / 4
+        for one in held:
+            if time.monotonic() > one.until - margin:
+                self._stop(one, FENCED)
+
+    @staticmethod
+    def _stop(one: Held, reason: str) -> None:
+        if one.stop is None:
+            one.stop = reason
+            one.changed.set()

@@ -1,0 +1,162 @@
+"""Everything that a claimed run needs before its child can be forked: version, state, credentials, conditions.
+
+Whatever is missing becomes a `CannotStart` with a sentence; the run then ends as `exception` and nothing of the
+job has run.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+
+from jobs.language.contract import Connection, Request, RunFacts
+from jobs.models import JobConnection, JobVersion
+from jobs.opening import CredentialLoadError, credential_open
+from openfn_platform.common.errors import PlatformError
+from runs import memories
+from runs.followups import Flow, conditions_of, flows_of
+from runs.models import Run, RunMode, StateKind
+from runs.sandbox.limits import Limits
+from runs.states import StateGone, state_read, state_store, with_memory
+
+
+class CannotStart(PlatformError):
+    """The platform could not start this run."""
+
+    code = "cannot_start"
+
+    def __init__(self, error_type: str, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.error_type = error_type
+        self.hint = hint
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """One run, ready to be executed."""
+
+    run: Run
+    token: uuid.UUID
+    version: JobVersion
+    request: Request
+    state: bytes
+    flows: list[Flow]
+    limits: Limits
+    secrets: list[dict[str, Any]]
+
+
+def run_load(*, run_id: uuid.UUID) -> Run:
+    """A run with all that finishing and planning look at, in one query."""
+    return Run.objects.select_related(
+        "project", "workflow", "job__live_version", "job_version", "trigger", "work_order__slot", "parent__job"
+    ).get(pk=run_id)
+
+
+def run_plan(*, run: Run, token: uuid.UUID) -> Plan:
+    version = run.job_version or run.job.live_version
+    if version is None:
+        raise CannotStart(
+            "NotLiveError", f"“{run.job.name}” has no live version.", "Open the job and press Make live."
+        )
+    run.job_version = version
+    connections = _connections(run, version)
+    flows = flows_of(job=run.job) if run.mode != RunMode.TRIAL else []
+    state = _initial_state(run)
+    return Plan(
+        run=run,
+        token=token,
+        version=version,
+        request=_request(run, version, connections, flows),
+        state=state,
+        flows=flows,
+        limits=_limits(version),
+        secrets=[connection.configuration for connection in connections],
+    )
+
+
+def _connections(run: Run, version: JobVersion) -> tuple[Connection, ...]:
+    rows = JobConnection.objects.filter(version=version).select_related("credential__credential")
+    rows = rows.prefetch_related("credential__credential__bodies").order_by("position")
+    opened = []
+    for row in rows:
+        link = row.credential
+        configuration: dict[str, Any] = {}
+        if link is not None:
+            try:
+                configuration = credential_open(credential=link.credential, environment=run.project.environment)
+            except CredentialLoadError as error:
+                raise CannotStart(
+                    "CredentialLoadError", error.message, "An administrator of the project can mend the credential."
+                ) from None
+        opened.append(
+            Connection(
+                alias=row.alias,
+                adaptor=row.adaptor,
+                configuration=configuration,
+                credential=str(link.pk) if link else None,
+                credential_name=link.credential.name if link else None,
+            )
+        )
+    return tuple(opened)
+
+
+def _initial_state(run: Run) -> bytes:
+    """The stored input; a scheduled run's is made now, from the memory as it is when its turn has come."""
+    try:
+        if run.input_id is not None:
+            return state_read(state_id=run.input_id)
+        memory = None
+        if run.trigger_id is not None and run.parent_id is None:
+            memory = memories.memory_read(trigger_id=run.trigger_id, job_id=run.job_id)
+    except StateGone as error:
+        raise CannotStart("InputGoneError", error.message, "Start it with another input.") from None
+    raw = with_memory(memory=memory)
+    state = state_store(project_id=run.project_id, kind=StateKind.INPUT, raw=raw)
+    run.input_id = state.pk
+    return raw
+
+
+def _request(
+    run: Run, version: JobVersion, connections: tuple[Connection, ...], flows: list[Flow]
+) -> Request:
+    slot = run.work_order.slot
+    values = {item["key"]: item.get("default") for item in version.settings}
+    if run.trigger is not None:
+        values |= {key: value for key, value in run.trigger.settings.items() if key in values}
+    period = (slot.previous_at.isoformat(), slot.at.isoformat()) if slot and slot.previous_at else None
+    return Request(
+        language=version.language,
+        code=run.trial_code if run.trial_code is not None else version.code,
+        connections=connections,
+        settings=values,
+        run=RunFacts(
+            id=str(run.pk),
+            attempt=run.attempt,
+            work_order=str(run.work_order_id),
+            project=run.project.key,
+            workflow=run.workflow.key,
+            job=run.job.key,
+            trigger=run.trigger.key if run.trigger else None,
+            scheduled_for=slot.at.isoformat() if slot else None,
+            period=period,
+            idempotency_key=str(run.root_id or run.pk),
+            mode=run.mode,
+            time_zone=(run.trigger.time_zone if run.trigger else "") or run.project.time_zone,
+        ),
+        conditions=conditions_of(flows),
+        state_limit=min(version.state_bytes, settings.JOB_MAX_STATE_BYTES),
+        keep_memory=memories.keeps_memory(run),
+        allowed_hosts=tuple(run.project.allowed_hosts),
+        allow_private=settings.JOB_ALLOW_LOOPBACK,
+    )
+
+
+def _limits(version: JobVersion) -> Limits:
+    return Limits(
+        wall_seconds=min(version.wall_seconds, settings.JOB_MAX_SECONDS),
+        memory_bytes=min(version.memory_mb, settings.JOB_MAX_MEMORY_MB) * 1024 * 1024,
+        state_bytes=min(version.state_bytes, settings.JOB_MAX_STATE_BYTES),
+    )

@@ -1,0 +1,87 @@
+"""Retry by hand: one run again, with its input as it was or corrected, and the code as it was or as it is live.
+
+The first run stays as it is; the new one points to it, and its follow-ups are its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+
+from openfn_platform.common.errors import Conflict
+from openfn_platform.common.ids import uuid7
+from runs.lifecycle import FINAL_STATES
+from runs.models import Run, RunState, State, StateKind
+from runs.models.run import Priority, RetryKind
+from runs.permits import publish_on_commit
+from runs.states import encode, state_store
+from runs.work_orders import work_order_lock, work_order_refresh
+
+
+class RunNotRetryable(Conflict):
+    """Only a run that has ended can be retried."""
+
+    code = "run_not_retryable"
+
+
+class AlreadyRetried(Conflict):
+    """This run was retried already; retry its last attempt instead."""
+
+    code = "already_retried"
+
+
+def run_retry(
+    *,
+    run: Run,
+    by: Any,
+    corrected: dict[str, Any] | None = None,
+    same_code: bool = False,
+) -> Run:
+    """Make the next attempt of an ended run. `corrected` replaces the whole input; the original is kept."""
+    if run.state not in FINAL_STATES:
+        raise RunNotRetryable()
+    with transaction.atomic():
+        work_order_lock(work_order_id=run.work_order_id)
+        if run.retries.filter(state__in=[RunState.AVAILABLE, RunState.CLAIMED, RunState.STARTED]).exists():
+            raise AlreadyRetried("A retry of this run is on its way already.")
+        if run.retries.exists():
+            raise AlreadyRetried()
+        input_id = run.input_id
+        if corrected is not None:
+            input_id = _corrected(run=run, value=corrected, by=by).pk
+        attempt = Run.objects.create(
+            id=uuid7(),
+            project_id=run.project_id,
+            workflow_id=run.workflow_id,
+            work_order_id=run.work_order_id,
+            job_id=run.job_id,
+            job_version_id=run.job_version_id if same_code else None,
+            trigger_id=run.trigger_id,
+            matched_triggers=run.matched_triggers,
+            parent_id=run.parent_id,
+            retry_of=run,
+            retry_kind=RetryKind.BY_HAND,
+            root_id=run.root_id or run.pk,
+            depth=run.depth,
+            mode=run.mode,
+            attempt=run.attempt + 1,
+            priority=Priority.PERSON,
+            order_key=run.order_key,
+            probe=True,
+            created_by=by,
+            input_id=input_id,
+        )
+        work_order_refresh(work_order_id=run.work_order_id)
+        publish_on_commit(1)
+    return attempt
+
+
+def _corrected(*, run: Run, value: dict[str, Any], by: Any) -> State:
+    return state_store(
+        project_id=run.project_id,
+        kind=StateKind.INPUT,
+        raw=encode({**value, "data": value.get("data", {})}),
+        name="corrected by hand",
+        created_by=by,
+    )

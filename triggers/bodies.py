@@ -1,0 +1,157 @@
+"""Reading what a partner posted: bytes to a JSON document, or a refusal with a sentence. Pure.
+
+The rules answer the list of bad inputs that real partners send: nothing that PostgreSQL or a job would choke on
+later gets past here, and nothing is changed silently (no last-key-wins, no infinite numbers, no guessed charset).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from math import isinf
+from typing import Any, NoReturn
+
+from openfn_platform.common.errors import PlatformError
+
+MAX_DEPTH = 100
+MAX_KEY = 10_000  # characters
+BOM = b"\xef\xbb\xbf"
+
+_CHARSET = re.compile(r"charset\s*=\s*\"?([^\s;\"]+)", re.I)
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.S)
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+class Refused(PlatformError):
+    """The message was not taken."""
+
+    code = "refused"
+    status = 400
+
+
+class NotJSON(Refused):
+    """The body is not JSON."""
+
+    code = "not_json"
+
+
+class EmptyBody(Refused):
+    """The body is empty; a JSON object or list was expected."""
+
+    code = "empty_body"
+
+
+class NotADocument(Refused):
+    """The body must be a JSON object or list, not a single value."""
+
+    code = "not_a_document"
+
+
+class TooDeep(Refused):
+    """The body is nested more than 100 levels deep."""
+
+    code = "too_deep"
+
+
+class NotStorable(Refused):
+    """The body has a character that cannot be stored: \\u0000 or half of a surrogate pair."""
+
+    code = "not_storable"
+    status = 422
+
+
+class UnsupportedType(Refused):
+    """This inbox takes JSON: send Content-Type: application/json in UTF-8."""
+
+    code = "unsupported_type"
+    status = 415
+
+
+class TooLarge(Refused):
+    """The body is larger than this project takes."""
+
+    code = "too_large"
+    status = 413
+
+
+def checked_content_type(content_type: str, content_encoding: str) -> None:
+    """Only JSON, in UTF-8, not compressed. Raises UnsupportedType."""
+    kind = content_type.split(";", 1)[0].strip().lower()
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise UnsupportedType()
+    charset = _CHARSET.search(content_type)
+    if charset and charset.group(1).lower() not in {"utf-8", "utf8", "us-ascii"}:
+        raise UnsupportedType("The body must be in UTF-8.")
+    if content_encoding.strip().lower() not in {"", "identity"}:
+        raise UnsupportedType("The body must not be compressed.")
+
+
+def parsed(raw: bytes) -> Any:
+    """The JSON document in `raw`. Raises a `Refused` that says what is wrong and where, never the content."""
+    body = raw.removeprefix(BOM)
+    if not body.strip():
+        raise EmptyBody()
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise NotJSON(f"The body is not UTF-8: byte {error.start + 1} does not belong there.") from None
+    if _depth(body) > MAX_DEPTH:
+        raise TooDeep()
+    try:
+        value = json.loads(
+            text, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_without_doubles
+        )
+    except json.JSONDecodeError as error:
+        raise NotJSON(f"The body is not JSON: line {error.lineno}, column {error.colno}: {error.msg}.") from None
+    except ValueError:  # an integer of more digits than Python converts
+        raise NotJSON("The body has a number of more than 4,300 digits.") from None
+    if not isinstance(value, dict | list):
+        raise NotADocument()
+    if "\\u" in text and _has_unstorable(value):
+        raise NotStorable()
+    return value
+
+
+def _depth(body: bytes) -> int:
+    """The deepest nesting, without parsing: a parser would run out of stack on a hostile body."""
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return 0
+    deepest = depth = 0
+    for byte in _STRING.sub(b"", body):
+        if byte in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"]}":
+            depth -= 1
+    return deepest
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise NotJSON(f"The body has {name}, which is not a JSON number.")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if isinf(number):
+        raise NotJSON("The body has a number that is too large.")
+    return number
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise NotJSON("The body has an object in which a key stands twice.")
+    if any(len(key) > MAX_KEY for key in value):
+        raise NotJSON(f"The body has a key of more than {MAX_KEY:,} characters.")
+    return value
+
+
+def _has_unstorable(value: Any) -> bool:
+    """Whether any text holds U+0000 or a lone surrogate. At most 100 deep by now."""
+    if isinstance(value, str):
+        return "\0" in value or _SURROGATE.search(value) is not None
+    if isinstance(value, dict):
+        return any(_has_unstorable(k) or _has_unstorable(v) for k, v in value.items())
+    if isinstance(value, list):
+        return any(map(_has_unstorable, value))
+    return False

@@ -1,0 +1,147 @@
+"""What an inbox needs to know to take a message: its keys, and which triggers listen with which jobs.
+
+Cached per process. Each request reads one number, `project.config_version`, which the database itself counts up
+on every change of an inbox, a key, a trigger or a job's switch; so a change holds from the next message on, in
+every process.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+
+from triggers.matching import Criteria
+from triggers.models import Inbox, InboxAuth, Trigger, TriggerKind
+
+CACHED_AT_MOST = 2_000  # inboxes per process
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListeningJob:
+    id: uuid.UUID
+    outcome: str  # run | paused | off | archived: what a match would mean for it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listener:
+    """One enabled message trigger."""
+
+    trigger_id: uuid.UUID
+    revision: int
+    workflow_id: uuid.UUID
+    workflow_key: str
+    criteria: tuple[Criteria, ...]
+    jobs: tuple[ListeningJob, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    id: uuid.UUID
+    digest: bytes
+    prefix: str
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listening:
+    """One inbox with everything around it, as of `config_version`."""
+
+    config_version: int
+    project_id: uuid.UUID
+    inbox_id: uuid.UUID
+    access: str
+    duplicate_path: str
+    open: bool
+    max_body_bytes: int
+    max_waiting: int
+    keys: tuple[Key, ...]
+    listeners: tuple[Listener, ...]
+
+
+_cache: dict[uuid.UUID, Listening] = {}
+
+_VERSION = """
+SELECT p.config_version, p.archived_at IS NULL AND i.archived_at IS NULL
+FROM inbox i JOIN project p ON p.id = i.project_id WHERE i.address = %s
+"""
+
+
+def listening_at(*, address: uuid.UUID) -> Listening | None:
+    """The inbox behind an address; None when there is none (any more)."""
+    with connection.cursor() as cursor:
+        cursor.execute(_VERSION, [address])
+        row = cursor.fetchone()
+    if row is None or not row[1]:
+        _cache.pop(address, None)
+        return None
+    known = _cache.get(address)
+    if known is not None and known.config_version == row[0]:
+        return known
+    fresh = _load(address=address, config_version=row[0])
+    if len(_cache) >= CACHED_AT_MOST:
+        _cache.clear()
+    _cache[address] = fresh
+    return fresh
+
+
+def _load(*, address: uuid.UUID, config_version: int) -> Listening:
+    inbox = Inbox.objects.select_related("project").get(address=address)
+    return Listening(
+        config_version=config_version,
+        project_id=inbox.project_id,
+        inbox_id=inbox.pk,
+        access=inbox.access,
+        duplicate_path=inbox.duplicate_path,
+        open=inbox.enabled,
+        max_body_bytes=inbox.project.max_body_bytes,
+        max_waiting=inbox.project.max_waiting,
+        keys=tuple(
+            Key(id=auth.pk, digest=bytes(auth.digest), prefix=auth.prefix, expires_at=auth.expires_at)
+            for auth in InboxAuth.objects.filter(inbox=inbox, revoked_at=None)
+        ),
+        listeners=_listeners(inbox),
+    )
+
+
+def _listeners(inbox: Inbox) -> tuple[Listener, ...]:
+    triggers = (
+        Trigger.objects.filter(
+            project_id=inbox.project_id,
+            kind=TriggerKind.MESSAGE,
+            enabled=True,
+            archived_at=None,
+            workflow__archived_at=None,
+        )
+        .select_related("workflow")
+        .prefetch_related("trigger_jobs__job")
+        .order_by("id")
+    )
+    if inbox.trigger_id is not None:
+        triggers = triggers.filter(pk=inbox.trigger_id)
+    return tuple(
+        Listener(
+            trigger_id=trigger.pk,
+            revision=trigger.revision,
+            workflow_id=trigger.workflow_id,
+            workflow_key=trigger.workflow.key,
+            criteria=criteria_of(trigger.criteria),
+            jobs=tuple(
+                ListeningJob(id=link.job_id, outcome=_outcome(link.job)) for link in trigger.trigger_jobs.all()
+            ),
+        )
+        for trigger in triggers
+    )
+
+
+def criteria_of(stored: list[dict[str, object]]) -> tuple[Criteria, ...]:
+    """The pairs as values. No pair at all matches nothing; `{}` as an inclusion matches everything."""
+    return tuple(Criteria(pair.get("inclusion", {}), pair.get("exclusion")) for pair in stored)
+
+
+def _outcome(job: object) -> str:
+    if getattr(job, "archived_at", None) is not None:
+        return "archived"
+    return {"on": "run", "paused": "paused"}.get(str(getattr(job, "state", "")), "off")

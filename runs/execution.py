@@ -144,7 +144,7 @@ def _run_child(
 
     def on_log(lines: list[LogLine]) -> None:
         for line in lines:
-            if line.data is not None:
+            if line.kind == "http" and line.data is not None:
                 log.add_exchange(line.data)
             else:
                 log.add(level=line.level, text=line.text, at=line.at)

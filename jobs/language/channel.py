@@ -1,0 +1,24 @@
+"""How a job's child process asks its supervisor something, and how it hears that this is not possible.
+
+The child reaches neither the database nor Redis; the few things that it may know or remember go over one small,
+bounded channel. Questions and answers are JSON objects:
+
+    once.begin           {key}               -> {status: "new"} | {status: "done", result} | {status: "unsure"}
+    once.done            {key, result}       -> {}
+    once.undo            {key}               -> {}      the call is known not to have happened: a retry may make it
+    step.state           {job}               -> {state: {…} or null}
+    echo.wrote           {system, id, hash}  -> {}
+    echo.came_from_us    {system, id, hash}  -> {ours: true or false}
+"""
+
+from typing import Any, Protocol
+
+
+class ChannelError(Exception):
+    """The platform did not answer a question of the job."""
+
+
+class Channel(Protocol):
+    """What the sandbox gives to the language: one question, one answer."""
+
+    def ask(self, question: str, body: dict[str, Any]) -> dict[str, Any]: ...

@@ -1,0 +1,90 @@
+"""The job's connections: one client per alias, each with its own log, trace and address rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+from jobs.adaptors.context import Context
+from jobs.language.contract import Connection, Request
+from jobs.language.session import Session
+
+Connect = Callable[[str, dict[str, Any], Context], Any]
+
+# Without credentials, for public addresses; a connection of that alias takes its place.
+OPEN_DOOR = Connection(alias="http", adaptor="http", configuration={})
+
+
+class NoConnection(Exception):
+    """An adaptor or a credential does not load; the reason is the cause."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        super().__init__(connection.alias)
+
+
+class Connections:
+    """Clients by alias, and which of them an error came from."""
+
+    def __init__(self, *, request: Request, session: Session, connect: Connect) -> None:
+        self._session = session
+        self._by_alias: dict[str, Connection] = {}
+        self._contexts: dict[str, Context] = {}
+        self.clients: dict[str, Any] = {}
+        for connection in _wanted(request):
+            context = self._context(connection.alias, request)
+            try:
+                client = connect(connection.adaptor, dict(connection.configuration), context)
+            except Exception as error:
+                # Whatever an adaptor dislikes about its configuration, the platform could not start this run.
+                raise NoConnection(connection) from error
+            self._by_alias[connection.alias] = connection
+            self._contexts[connection.alias] = context
+            self.clients[connection.alias] = client
+
+    def _context(self, alias: str, request: Request) -> Context:
+        return Context(
+            log=partial(self._log, alias),
+            trace=partial(self._session.trace, alias),
+            dry_run=request.run.mode == "dry",
+            allowed_hosts=request.allowed_hosts,
+            allow_private=request.allow_private,
+            idempotency_key=request.run.idempotency_key,
+        )
+
+    def _log(self, alias: str, level: str, text: str) -> None:
+        self._session.log(level, text, source=alias)
+
+    def source_of(self, error: BaseException) -> Connection | None:
+        """The connection whose client was at work when the error was raised."""
+        alias = self._in_frames(error.__traceback__) or self._session.last_connection
+        return self._by_alias.get(alias) if alias else None
+
+    def _in_frames(self, traceback: TracebackType | None) -> str | None:
+        while traceback is not None:
+            owner = traceback.tb_frame.f_locals.get("self")
+            for alias, client in self.clients.items():
+                context = self._contexts[alias]
+                if owner is not None and (owner is client or getattr(owner, "context", None) is context):
+                    return alias
+            traceback = traceback.tb_next
+        return None
+
+    def client_named(self, value: object) -> str | None:
+        """The alias of a client, for a sentence about it."""
+        return next((alias for alias, client in self.clients.items() if client is value), None)
+
+    def close(self) -> None:
+        for client in self.clients.values():
+            close = getattr(client, "close", None)
+            if callable(close):
+                close()
+
+
+def _wanted(request: Request) -> tuple[Connection, ...]:
+    """The job's own; the open door only where the code speaks of it."""
+    if OPEN_DOOR.alias in request.code and all(each.alias != OPEN_DOOR.alias for each in request.connections):
+        return (*request.connections, OPEN_DOOR)
+    return request.connections

@@ -88,7 +88,11 @@ def message_accept(*, received: Received) -> Accepted:
     answer = {
         "message": str(message_id),
         "work_orders": [
-            {"id": str(order.id), "workflow": order.workflow_key, "runs": [str(run.id) for run in order.runs.values()]}
+            {
+                "id": str(order.id),
+                "workflow": order.workflow_key,
+                "runs": [str(run.id) for run in order.runs.values()],
+            }
             for order in orders
         ],
         "matched": sum(match.matched for match in received.matches),

@@ -45,7 +45,9 @@ class Answers:
         return answer(body)
 
     def _mark(self, key: str) -> Any:
-        return OnceMark.objects.filter(work_order_id=self._run.work_order_id, job_id=self._run.job_id, key=key)
+        return OnceMark.objects.filter(
+            work_order_id=self._run.work_order_id, job_id=self._run.job_id, key=key
+        )
 
     def _once_begin(self, body: dict[str, Any]) -> dict[str, Any]:
         """Committed before the call goes out: begun without done means that it may have happened."""
@@ -115,7 +117,9 @@ class Answers:
 def once_resolve(*, mark_id: uuid.UUID, happened: bool, by: Any) -> None:
     """A person looked: *it was* done (remembered without a result), or *send again*."""
     if happened:
-        OnceMark.objects.filter(pk=mark_id, done_at=None).update(done_at=Now(), result=b"null", resolved_by=by)
+        OnceMark.objects.filter(pk=mark_id, done_at=None).update(
+            done_at=Now(), result=b"null", resolved_by=by
+        )
     else:
         OnceMark.objects.filter(pk=mark_id, done_at=None).delete()
 

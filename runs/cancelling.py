@@ -23,7 +23,9 @@ class AlreadyEnded(Conflict):
 def run_cancel(*, run: Run, by: Any) -> bool:
     """Cancel one run. True: it is cancelled; False: it was running and its worker has been asked."""
     reason = f"Cancelled by {by} before it started."
-    if run_move(run_id=run.pk, to=RunState.CANCELLED, source=RunState.AVAILABLE, note=reason, cancel_requested_by=by):
+    if run_move(
+        run_id=run.pk, to=RunState.CANCELLED, source=RunState.AVAILABLE, note=reason, cancel_requested_by=by
+    ):
         work_order_lock(work_order_id=run.work_order_id)
         work_order_refresh(work_order_id=run.work_order_id)
         return True

@@ -118,11 +118,15 @@ def _supervised(*, worker: Worker, held: Held, plan: Plan, log: LogBuffer) -> En
     connection.close()  # back to the pool: a job may take minutes
     redactor = Redactor(plan.secrets)
     try:
-        ended = _run_child(worker=worker, held=held, plan=plan, request=plan.request, log=log, redactor=redactor)
+        ended = _run_child(
+            worker=worker, held=held, plan=plan, request=plan.request, log=log, redactor=redactor
+        )
     except Exception:  # the border of job execution: a bug of ours must not leave the run without an end
         logger.exception("action=supervisor_failed run=%s", plan.run.pk)
         failure = endings.platform_failure(
-            "ExecutionError", "The platform made a mistake while it ran this job.", "The worker's log says more."
+            "ExecutionError",
+            "The platform made a mistake while it ran this job.",
+            "The worker's log says more.",
         )
         return Ending(state=RunState.EXCEPTION, failure=failure, process_died=True)
     ending = _ending_of(ended, held=held, plan=plan, redactor=redactor)
@@ -132,7 +136,14 @@ def _supervised(*, worker: Worker, held: Held, plan: Plan, log: LogBuffer) -> En
 
 
 def _run_child(
-    *, worker: Worker, held: Held, plan: Plan, request: Request, log: LogBuffer, redactor: Redactor, state: bytes | None = None
+    *,
+    worker: Worker,
+    held: Held,
+    plan: Plan,
+    request: Request,
+    log: LogBuffer,
+    redactor: Redactor,
+    state: bytes | None = None,
 ) -> Ended:
     answers = Answers(plan.run)
 
@@ -215,7 +226,9 @@ def _ending_of_death(death: Death, *, held: Held, figures: dict[str, Any]) -> En
         gone = endings.lost(death.reason)
         return Ending(state=gone.state, failure=gone.failure, process_died=True, **figures)
     state, error_type = _DEATHS[death.kind]
-    failure = Failure(type=error_type, message=death.reason, kind="limit" if state == RunState.KILLED else "code")
+    failure = Failure(
+        type=error_type, message=death.reason, kind="limit" if state == RunState.KILLED else "code"
+    )
     return Ending(state=state, failure=failure, process_died=True, **figures)
 
 
@@ -242,7 +255,8 @@ def _decide_conditions(
         condition
         for condition in plan.request.conditions
         if any(
-            str(flow.trigger_id) == condition.trigger and hears(flow, ending.state, failed=True) for flow in plan.flows
+            str(flow.trigger_id) == condition.trigger and hears(flow, ending.state, failed=True)
+            for flow in plan.flows
         )
     )
     if not asked:
@@ -288,5 +302,3 @@ def _finish_persistently(*, plan: Plan, held: Held, ending: Ending, log: LogBuff
                 return
             time.sleep(pause)
             pause = min(pause * 2, 2.0)
-
-

@@ -176,7 +176,12 @@ def _crash_count(run: Run, ending: Ending) -> None:
         if run.job.crashes_in_a_row:
             Job.objects.filter(pk=run.job_id).update(crashes_in_a_row=0)
         return
-    count = Job.objects.select_for_update(no_key=True).values_list("crashes_in_a_row", flat=True).get(pk=run.job_id) + 1
+    count = (
+        Job.objects.select_for_update(no_key=True)
+        .values_list("crashes_in_a_row", flat=True)
+        .get(pk=run.job_id)
+        + 1
+    )
     changes: dict[str, Any] = {"crashes_in_a_row": count}
     if count >= CRASHES_UNTIL_PAUSED and run.job.state == JobState.ON:
         changes |= {

@@ -162,5 +162,10 @@ def _say(run: Run, text: str) -> None:
 
     last = LogLine.objects.filter(run_id=run.pk).order_by("-seq").values_list("seq", flat=True).first()
     LogLine.objects.create(
-        project_id=run.project_id, run_id=run.pk, seq=(last or 0) + 1, at=timezone.now(), level="warning", text=text
+        project_id=run.project_id,
+        run_id=run.pk,
+        seq=(last or 0) + 1,
+        at=timezone.now(),
+        level="warning",
+        text=text,
     )

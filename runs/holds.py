@@ -55,7 +55,11 @@ def _failed(*, run: Run, credential_id: uuid.UUID, auth: bool, message: str) -> 
     hold, _made = ConnectionHold.objects.get_or_create(
         credential_id=credential_id, defaults={"project_id": run.project_id}
     )
-    hold = ConnectionHold.objects.select_for_update(no_key=True).select_related("credential__credential").get(pk=hold.pk)
+    hold = (
+        ConnectionHold.objects.select_for_update(no_key=True)
+        .select_related("credential__credential")
+        .get(pk=hold.pk)
+    )
     if auth:
         hold.auth_failures += 1
     else:
@@ -63,12 +67,18 @@ def _failed(*, run: Run, credential_id: uuid.UUID, auth: bool, message: str) -> 
     limit_reached = hold.auth_failures >= AUTH_FAILURES or hold.connection_failures >= CONNECTION_FAILURES
     name = hold.credential.credential.name
     if hold.stage != HoldStage.HELD and (limit_reached or hold.stage == HoldStage.WARMING):
-        because = "refuses the user name or password" if hold.auth_failures >= AUTH_FAILURES else "cannot be reached"
+        because = (
+            "refuses the user name or password"
+            if hold.auth_failures >= AUTH_FAILURES
+            else "cannot be reached"
+        )
         hold.stage = HoldStage.HELD
         hold.because_of_auth = hold.auth_failures >= AUTH_FAILURES
         hold.reason = f"The system behind “{name}” {because}."
         hold.save()
-        ConnectionHold.objects.filter(pk=hold.pk).update(held_at=Now(), next_probe_at=Now() + Value(PROBE_EVERY))
+        ConnectionHold.objects.filter(pk=hold.pk).update(
+            held_at=Now(), next_probe_at=Now() + Value(PROBE_EVERY)
+        )
         incidents.connection_held(hold=hold, name=name, message=message, run=run)
         _tell_waiting(hold)
         return
@@ -94,7 +104,12 @@ def hold_release(*, hold: ConnectionHold) -> None:
     """Open the connection: everything that waited for it may run."""
     was = hold.stage
     ConnectionHold.objects.filter(pk=hold.pk).update(
-        stage=HoldStage.OPEN, connection_failures=0, auth_failures=0, because_of_auth=False, reason="", held_at=None
+        stage=HoldStage.OPEN,
+        connection_failures=0,
+        auth_failures=0,
+        because_of_auth=False,
+        reason="",
+        held_at=None,
     )
     if was in (HoldStage.OPEN, HoldStage.UNPROVEN):
         return
@@ -107,7 +122,9 @@ def hold_release(*, hold: ConnectionHold) -> None:
 
 def credential_tested(*, credential_id: uuid.UUID) -> None:
     """The credential was saved and its test passed: holds because of it end in every project that uses it."""
-    for hold in ConnectionHold.objects.filter(credential__credential_id=credential_id).exclude(stage=HoldStage.OPEN):
+    for hold in ConnectionHold.objects.filter(credential__credential_id=credential_id).exclude(
+        stage=HoldStage.OPEN
+    ):
         hold_release(hold=hold)
 
 
@@ -136,8 +153,15 @@ def _probe(hold: ConnectionHold) -> int:
     """Let the oldest waiting run through, unless an earlier probe is still on its way."""
     if _waiting(hold).filter(probe=True).exists():
         return 0
-    chosen = _waiting(hold).filter(run_at__lte=Now(), job__state="on").order_by("lane").values_list("pk", flat=True)[:1]
-    marked = Run.objects.filter(pk__in=list(chosen), state=RunState.AVAILABLE).update(probe=True, waits_for="")
+    chosen = (
+        _waiting(hold)
+        .filter(run_at__lte=Now(), job__state="on")
+        .order_by("lane")
+        .values_list("pk", flat=True)[:1]
+    )
+    marked = Run.objects.filter(pk__in=list(chosen), state=RunState.AVAILABLE).update(
+        probe=True, waits_for=""
+    )
     publish_on_commit(marked)
     return marked
 
@@ -151,5 +175,3 @@ def _tell_waiting(hold: ConnectionHold) -> None:
             "ON c.version_id = j.live_version_id WHERE c.credential_id = %s)",
             [hold.reason, hold.project_id, hold.reason, hold.credential_id],
         )
-
-

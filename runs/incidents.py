@@ -269,5 +269,3 @@ def _close(incident: Incident, reason: str) -> None:
     if closed:
         incident.refresh_from_db()
         outbox.incident_closed(incident=incident)
-
-

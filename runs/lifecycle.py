@@ -99,5 +99,3 @@ def _seconds(seconds: int) -> Any:
     from django.db.models import DurationField, Value
 
     return Value(timedelta(seconds=seconds), output_field=DurationField())
-
-

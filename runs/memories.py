@@ -27,7 +27,9 @@ def keeps_memory(run: Run) -> str:
 
 def memory_read(*, trigger_id: uuid.UUID, job_id: uuid.UUID) -> bytes | None:
     """The present value as JSON text, or None before the first."""
-    state_id = Memory.objects.filter(trigger_id=trigger_id, job_id=job_id).values_list("state_id", flat=True).first()
+    state_id = (
+        Memory.objects.filter(trigger_id=trigger_id, job_id=job_id).values_list("state_id", flat=True).first()
+    )
     return state_read(state_id=state_id) if state_id else None
 
 
@@ -37,7 +39,12 @@ def memory_advance(*, run: Run, memory: bytes | None) -> bool:
         return False
     slot = run.work_order.slot
     return _write(
-        trigger=run.trigger, job_id=run.job_id, raw=memory, slot_at=slot.at if slot else None, run=run, author=None
+        trigger=run.trigger,
+        job_id=run.job_id,
+        raw=memory,
+        slot_at=slot.at if slot else None,
+        run=run,
+        author=None,
     )
 
 

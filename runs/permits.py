@@ -50,7 +50,9 @@ def publish(count: int = 1) -> int:
     for done in range(count):
         try:
             execute_next.apply_async(expires=EXPIRES_SECONDS, retry=False, ignore_result=True)
-        except Exception as error:  # whatever kombu, redis or the socket raise: the run is safe in the database
+        except (
+            Exception
+        ) as error:  # whatever kombu, redis or the socket raise: the run is safe in the database
             breaker.failed()
             logger.warning("action=permit_unpublished error=%s", type(error).__name__)
             return done

@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 
 from jobs.language.contract import Connection, Request, RunFacts
-from jobs.models import JobConnection, JobVersion
+from jobs.models import Job, JobConnection, JobVersion
 from jobs.opening import CredentialLoadError, credential_open
 from openfn_platform.common.errors import PlatformError
 from runs import memories
@@ -51,7 +51,13 @@ class Plan:
 def run_load(*, run_id: uuid.UUID) -> Run:
     """A run with all that finishing and planning look at, in one query."""
     return Run.objects.select_related(
-        "project", "workflow", "job__live_version", "job_version", "trigger", "work_order__slot", "parent__job"
+        "project",
+        "workflow",
+        "job__live_version",
+        "job_version",
+        "trigger",
+        "work_order__slot",
+        "parent__job",
     ).get(pk=run_id)
 
 
@@ -86,10 +92,14 @@ def _connections(run: Run, version: JobVersion) -> tuple[Connection, ...]:
         configuration: dict[str, Any] = {}
         if link is not None:
             try:
-                configuration = credential_open(credential=link.credential, environment=run.project.environment)
+                configuration = credential_open(
+                    credential=link.credential, environment=run.project.environment
+                )
             except CredentialLoadError as error:
                 raise CannotStart(
-                    "CredentialLoadError", error.message, "An administrator of the project can mend the credential."
+                    "CredentialLoadError",
+                    error.message,
+                    "An administrator of the project can mend the credential.",
                 ) from None
         opened.append(
             Connection(
@@ -132,6 +142,7 @@ def _request(
         code=run.trial_code if run.trial_code is not None else version.code,
         connections=connections,
         settings=values,
+        steps=_steps(run, version),
         run=RunFacts(
             id=str(run.pk),
             attempt=run.attempt,
@@ -151,6 +162,15 @@ def _request(
         keep_memory=memories.keeps_memory(run),
         allowed_hosts=tuple(run.project.allowed_hosts),
         allow_private=settings.JOB_ALLOW_LOOPBACK,
+    )
+
+
+def _steps(run: Run, version: JobVersion) -> tuple[str, ...]:
+    """Keys of the jobs whose final states this one may ask for, where its code does ask."""
+    if "steps" not in (run.trial_code if run.trial_code is not None else version.code):
+        return ()
+    return tuple(
+        Job.objects.filter(workflow_id=run.workflow_id).exclude(pk=run.job_id).values_list("key", flat=True)
     )
 
 

@@ -39,10 +39,11 @@ def run_retry(
     same_code: bool = False,
 ) -> Run:
     """Make the next attempt of an ended run. `corrected` replaces the whole input; the original is kept."""
-    if run.state not in FINAL_STATES:
-        raise RunNotRetryable()
     with transaction.atomic():
         work_order_lock(work_order_id=run.work_order_id)
+        run = Run.objects.select_related("job").get(pk=run.pk)
+        if run.state not in FINAL_STATES:
+            raise RunNotRetryable()
         if run.retries.filter(state__in=[RunState.AVAILABLE, RunState.CLAIMED, RunState.STARTED]).exists():
             raise AlreadyRetried("A retry of this run is on its way already.")
         if run.retries.exists():

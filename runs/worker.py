@@ -36,7 +36,8 @@ WITHOUT_BROKER_THREADS = 4
 class Worker:
     """One worker process. `start` and `stop` are called by its boot step, or by a test."""
 
-    def __init__(self, *, name: str, capacity: int) -> None:
+    def __init__(self, *, name: str, capacity: int, sweeps: bool = True) -> None:
+        self.sweeps = sweeps
         self.name = name[:120]
         self.capacity = capacity
         self.stopping = False
@@ -63,8 +64,9 @@ class Worker:
         self._keeper = threading.Thread(target=self._keep_zygote, name="zygote-keeper", daemon=True)
         self._keeper.start()
         self.leases.start()
-        self._sweeper = threading.Thread(target=self._sweep, name="sweeper", daemon=True)
-        self._sweeper.start()
+        if self.sweeps:
+            self._sweeper = threading.Thread(target=self._sweep, name="sweeper", daemon=True)
+            self._sweeper.start()
 
     def wait_ready(self, timeout: float = 30) -> bool:
         return self._ready.wait(timeout)
@@ -185,9 +187,9 @@ def set_current_worker(worker: Worker | None) -> None:
 
 
 @contextmanager
-def working(*, name: str, capacity: int = 4) -> Iterator[Worker]:
+def working(*, name: str, capacity: int = 4, sweeps: bool = True) -> Iterator[Worker]:
     """A worker in this process, without Celery: for commands and tests."""
-    worker = Worker(name=name, capacity=capacity)
+    worker = Worker(name=name, capacity=capacity, sweeps=sweeps)
     set_current_worker(worker)
     worker.start()
     try:
@@ -197,5 +199,3 @@ def working(*, name: str, capacity: int = 4) -> Iterator[Worker]:
     finally:
         worker.stop(grace=0)
         set_current_worker(None)
-
-

@@ -3,7 +3,7 @@
 Events, each a JSON object with `at` (seconds since 1970):
 
     {kind: "log",   level: debug | info | warning | error, source: "job" or an alias or "platform", text}
-    {kind: "trace", connection: alias, exchange: {…as the adaptor describes it…}}
+    {kind: "http",  connection: alias, …the exchange as the adaptor describes it…}
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Session:
         self.last_connection = connection
         if is_write(exchange):
             self._count(exchange.get("status"))
-        self._emit({"kind": "trace", "at": time.time(), "connection": connection, "exchange": exchange})
+        self._emit({**exchange, "kind": "http", "at": time.time(), "connection": connection})
 
     def _count(self, status: object) -> None:
         if not isinstance(status, int):

@@ -166,8 +166,8 @@ def test_the_real_http_adaptor_works_from_a_job_and_its_exchange_is_seen():
     done = run_job("state.x = http.get('https://data.example/f').body['facilities']", connect=connect)
     assert done.outcome == "success", done.failure
     assert done.final["x"] == 3
-    [trace] = [event for event in done.events if event["kind"] == "trace"]
-    assert (trace["connection"], trace["exchange"]["method"], trace["exchange"]["status"]) == (
+    [trace] = [event for event in done.events if event["kind"] == "http"]
+    assert (trace["connection"], trace["method"], trace["status"]) == (
         "http",
         "GET",
         200,
@@ -222,7 +222,7 @@ def test_a_dry_run_with_the_real_adaptor_sends_no_write():
         facts={"mode": "dry"},
     )
     assert (done.outcome, done.result.note) == ("skipped", "done")
-    assert [event["exchange"]["method"] for event in done.events if event["kind"] == "trace"] == ["POST"]
+    assert [event["method"] for event in done.events if event["kind"] == "http"] == ["POST"]
 
 
 def test_a_credential_that_is_incomplete_keeps_the_job_from_starting():

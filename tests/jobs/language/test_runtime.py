@@ -199,8 +199,8 @@ def test_an_exchange_of_an_adaptor_is_emitted_with_its_connection():
     done = run_job(
         "one.get()", connections=(connection("one"),), connect=lambda n, c, context: Client(context)
     )
-    [trace] = [event for event in done.events if event["kind"] == "trace"]
-    assert (trace["connection"], trace["exchange"]) == ("one", {"method": "GET", "status": 200})
+    [trace] = [event for event in done.events if event["kind"] == "http"]
+    assert (trace["connection"], trace["method"], trace["status"]) == ("one", "GET", 200)
     assert done.lines(source="one") == [("info", "asked")]
 
 

@@ -102,7 +102,9 @@ def parsed(raw: bytes) -> Any:
             text, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_without_doubles
         )
     except json.JSONDecodeError as error:
-        raise NotJSON(f"The body is not JSON: line {error.lineno}, column {error.colno}: {error.msg}.") from None
+        raise NotJSON(
+            f"The body is not JSON: line {error.lineno}, column {error.colno}: {error.msg}."
+        ) from None
     except ValueError:  # an integer of more digits than Python converts
         raise NotJSON("The body has a number of more than 4,300 digits.") from None
     if not isinstance(value, dict | list):

@@ -13,7 +13,9 @@ def clock_rung(*, task: str, by: str) -> None:
     """A bell rang."""
     rung = ClockRing.objects.filter(task=task).update(rung_at=Now(), rung_by=by[:120])
     if not rung:
-        ClockRing.objects.bulk_create([ClockRing(task=task, rung_at=Now(), rung_by=by[:120])], ignore_conflicts=True)
+        ClockRing.objects.bulk_create(
+            [ClockRing(task=task, rung_at=Now(), rung_by=by[:120])], ignore_conflicts=True
+        )
 
 
 def bells_hang() -> None:

@@ -17,4 +17,6 @@ def initial_state(
     """JSON text. `raw` is a body that was parsed as JSON before; headers come without secrets."""
     request = {"method": method, "path": path, "query": query, "headers": headers}
     body = raw.removeprefix(BOM).strip()
-    return b"".join((b'{"data":', body, b',"request":', json.dumps(request, separators=(",", ":")).encode(), b"}"))
+    return b"".join(
+        (b'{"data":', body, b',"request":', json.dumps(request, separators=(",", ":")).encode(), b"}")
+    )

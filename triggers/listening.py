@@ -129,7 +129,8 @@ def _listeners(inbox: Inbox) -> tuple[Listener, ...]:
             workflow_key=trigger.workflow.key,
             criteria=criteria_of(trigger.criteria),
             jobs=tuple(
-                ListeningJob(id=link.job_id, outcome=_outcome(link.job)) for link in trigger.trigger_jobs.all()
+                ListeningJob(id=link.job_id, outcome=_outcome(link.job))
+                for link in trigger.trigger_jobs.all()
             ),
         )
         for trigger in triggers

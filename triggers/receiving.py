@@ -132,7 +132,8 @@ def receive(
         key_source=source,
         key=value,
         matches=tuple(
-            Match(listener=listener, matched=matches_any(body, listener.criteria)) for listener in listening.listeners
+            Match(listener=listener, matched=matches_any(body, listener.criteria))
+            for listener in listening.listeners
         ),
     )
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from triggers.models import ScheduleKind, Trigger
 from triggers.schedules import Cron, Every, Once, Schedule, slots_after, validate
+from triggers.wallclock import zone_of
 
 
 def zone_name(trigger: Trigger) -> str:
@@ -18,7 +18,7 @@ def schedule_of(trigger: Trigger) -> Schedule:
     zone = zone_name(trigger)
     if trigger.schedule_kind == ScheduleKind.CRON:
         return Cron(trigger.cron, zone)
-    start = trigger.starts_at.astimezone(ZoneInfo(zone)).replace(tzinfo=None) if trigger.starts_at else None
+    start = trigger.starts_at.astimezone(zone_of(zone)).replace(tzinfo=None) if trigger.starts_at else None
     if trigger.schedule_kind == ScheduleKind.EVERY:
         return Every(trigger.every_count or 0, trigger.every_unit, start, zone)
     return Once(start, zone)

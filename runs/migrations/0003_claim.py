@@ -58,7 +58,7 @@ BEGIN
             CROSS JOIN LATERAL (
                 SELECT r.id, r.job_id, r.priority, r.run_at, r.lane, r.probe FROM run r
                 WHERE r.project_id = place.id AND r.state = 'available'
-                  AND r.priority = level.priority AND r.run_at <= now()
+                  AND r.priority = level.priority AND r.run_at <= statement_timestamp()
                 ORDER BY r.run_at, r.lane LIMIT 16) f)
         SELECT f.id INTO chosen
         FROM first f JOIN job j ON j.id = f.job_id
@@ -70,7 +70,7 @@ BEGIN
           AND (j.max_concurrency IS DISTINCT FROM 1 OR NOT EXISTS (
                SELECT 1 FROM run q WHERE q.project_id = place.id AND q.job_id = f.job_id
                AND q.state = 'available' AND q.lane < f.lane
-               AND (NOT j.retry_frees_lane OR q.run_at <= now())))
+               AND (NOT j.retry_frees_lane OR q.run_at <= statement_timestamp())))
         ORDER BY f.priority, f.run_at, f.lane LIMIT 1;
 
         IF chosen IS NULL THEN
@@ -100,7 +100,7 @@ BEGIN
                     SELECT q.id, q.priority, q.run_at, q.lane FROM run q
                     WHERE j.open AND j.max_concurrency IS DISTINCT FROM 1
                       AND q.project_id = place.id AND q.job_id = j.id AND q.state = 'available'
-                      AND q.priority = level.priority AND q.run_at <= now()
+                      AND q.priority = level.priority AND q.run_at <= statement_timestamp()
                     ORDER BY q.run_at, q.lane LIMIT 1) r
                  ORDER BY r.priority LIMIT 1)
                 UNION ALL
@@ -108,13 +108,13 @@ BEGIN
                     SELECT q.id, q.priority, q.run_at, q.lane FROM run q
                     WHERE j.open AND j.max_concurrency = 1
                       AND q.project_id = place.id AND q.job_id = j.id AND q.state = 'available'
-                      AND (NOT j.retry_frees_lane OR q.run_at <= now())
+                      AND (NOT j.retry_frees_lane OR q.run_at <= statement_timestamp())
                     ORDER BY q.lane LIMIT 1) r
-                 WHERE r.run_at <= now())
+                 WHERE r.run_at <= statement_timestamp())
                 UNION ALL
                 (SELECT q.id, q.priority, q.run_at, q.lane FROM run q
                  WHERE NOT j.open AND q.project_id = place.id AND q.job_id = j.id
-                   AND q.state = 'available' AND q.probe AND q.run_at <= now()
+                   AND q.state = 'available' AND q.probe AND q.run_at <= statement_timestamp()
                  ORDER BY q.lane LIMIT 1)) h
             ORDER BY h.priority, h.run_at, h.lane LIMIT 1;
         END IF;

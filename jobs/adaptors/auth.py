@@ -1,0 +1,89 @@
+"""The ways in which partner systems want to be shown a credential. Another way is another small class."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+class Auth(Protocol):
+    """Adds itself to a request about to be sent, and says what must be masked wherever it shows up."""
+
+    def apply(self, headers: dict[str, str], params: dict[str, Any]) -> None: ...
+    def secrets(self) -> tuple[str, ...]: ...
+    def secret_params(self) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True)
+class NoAuth:
+    """For systems that anybody may ask."""
+
+    def apply(self, headers: dict[str, str], params: dict[str, Any]) -> None:
+        """Nothing to add."""
+
+    def secrets(self) -> tuple[str, ...]:
+        return ()
+
+    def secret_params(self) -> tuple[str, ...]:
+        return ()
+
+
+@dataclass(frozen=True)
+class HeaderKey(NoAuth):
+    """A key in a header; `prefix` is a word before it, as in `ApiToken d2pat_…`."""
+
+    name: str
+    key: str = field(repr=False)
+    prefix: str = ""
+
+    def apply(self, headers: dict[str, str], params: dict[str, Any]) -> None:
+        if self.name.lower() not in {name.lower() for name in headers}:  # what the job set itself wins
+            headers[self.name] = f"{self.prefix} {self.key}".strip()
+
+    def secrets(self) -> tuple[str, ...]:
+        return (self.key,)
+
+
+@dataclass(frozen=True)
+class QueryKey(NoAuth):
+    """A key in the address."""
+
+    name: str
+    key: str = field(repr=False)
+
+    def apply(self, headers: dict[str, str], params: dict[str, Any]) -> None:
+        params.setdefault(self.name, self.key)
+
+    def secrets(self) -> tuple[str, ...]:
+        return (self.key,)
+
+    def secret_params(self) -> tuple[str, ...]:
+        return (self.name,)
+
+
+def bearer(token: str) -> HeaderKey:
+    """OAuth's way, and the commonest one."""
+    return HeaderKey("Authorization", token, "Bearer")
+
+
+def token(prefix: str, key: str) -> HeaderKey:
+    """`Authorization: <prefix> <key>`."""
+    return HeaderKey("Authorization", key, prefix)
+
+
+@dataclass(frozen=True)
+class Basic(NoAuth):
+    """User name and password, in UTF-8."""
+
+    username: str
+    password: str = field(repr=False)
+
+    def apply(self, headers: dict[str, str], params: dict[str, Any]) -> None:
+        token("Basic", self._encoded()).apply(headers, params)
+
+    def secrets(self) -> tuple[str, ...]:
+        return (self.password, self._encoded())
+
+    def _encoded(self) -> str:
+        return base64.b64encode(f"{self.username}:{self.password}".encode("utf-8", "replace")).decode("ascii")

@@ -1,0 +1,7 @@
+"""The helpers that every job has in scope: `dates`, `csv`, `phones`, `chunks`, `jsonpath`."""
+
+from jobs.adaptors.common import csv, dates, phones
+from jobs.adaptors.common.lists import chunks
+from jobs.adaptors.common.paths import jsonpath
+
+__all__ = ["chunks", "csv", "dates", "jsonpath", "phones"]

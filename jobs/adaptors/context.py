@@ -1,0 +1,26 @@
+"""What surrounds an adaptor while a job runs: where it logs, what it may reach, whether it may write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+
+def _nowhere(*_: object) -> None:
+    """For those who want neither log nor trace."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """Handed to every adaptor when it is connected."""
+
+    log: Callable[[str, str], None] = _nowhere  # level, text
+    trace: Callable[[dict[str, Any]], None] = _nowhere  # one exchange, as in common.http
+    dry_run: bool = False  # writes are shown instead of sent
+    allowed_hosts: tuple[str, ...] = ()  # empty: any public host
+    allow_private: bool = False  # may speak to private address ranges
+    idempotency_key: str = field(default="", repr=False)  # the same over every attempt of one cause
+    transport: httpx.BaseTransport | None = field(default=None, repr=False)  # tests answer through it

@@ -1,0 +1,56 @@
+"""Every adaptor by name. A new one is a module with an `ADAPTOR` and one line here."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from jobs.adaptors.context import Context
+from jobs.adaptors.spec import AdaptorSpec, Operation
+from openfn_platform.common.errors import NotFound
+from openfn_platform.common.http import tls_context
+
+ADAPTORS = {
+    "http": "jobs.adaptors.http",
+    "openmrs": "jobs.adaptors.openmrs",
+    "sms": "jobs.adaptors.sms",
+}
+
+
+class UnknownAdaptor(NotFound):
+    """There is no adaptor of that name."""
+
+    code = "unknown_adaptor"
+
+
+def names() -> tuple[str, ...]:
+    return tuple(ADAPTORS)
+
+
+def spec(name: str) -> AdaptorSpec:
+    """The adaptor's description, imported when first asked for."""
+    try:
+        path = ADAPTORS[name]
+    except KeyError:
+        raise UnknownAdaptor(
+            f"There is no adaptor named '{name}'; there are: {', '.join(ADAPTORS)}."
+        ) from None
+    found: AdaptorSpec = import_module(path).ADAPTOR
+    return found
+
+
+def connect(name: str, configuration: dict[str, Any], context: Context) -> Any:
+    """A client for one connection. Opens nothing yet; raises ConfigurationError if the credential is incomplete."""
+    return spec(name).connect(configuration, context)
+
+
+def operations(name: str) -> tuple[Operation, ...]:
+    return spec(name).operations
+
+
+def preload() -> None:
+    """Import everything and build the TLS settings, before a zygote forks."""
+    for name in ADAPTORS:
+        spec(name)
+    import_module("jobs.adaptors.common")
+    tls_context()

@@ -1,0 +1,172 @@
+"""The helpers that every job has in scope."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs.adaptors.common import chunks, csv, dates, jsonpath, phones
+from jobs.adaptors.errors import ValidationError
+
+DAYS = st.dates(date(1900, 1, 1), date(2200, 1, 1))
+KINDS = ["daily", "weekly", "monthly", "quarterly", "six-monthly", "yearly"]
+
+
+@given(DAYS, st.sampled_from(KINDS))
+def test_every_day_lies_in_the_period_named_after_it(day, kind):
+    start, end = dates.period_bounds(dates.period(day, kind))
+    assert start <= day < end
+    assert dates.period(start, kind) == dates.period(end - timedelta(days=1), kind)
+
+
+@pytest.mark.parametrize(
+    ("day", "week"), [("2025-12-29", "2026W1"), ("2027-01-03", "2026W53"), ("2026-02-01", "2026W5")]
+)
+def test_weeks_are_those_of_iso_8601(day, week):
+    assert dates.iso_week(day) == week
+
+
+def test_a_week_is_read_with_or_without_a_leading_zero():
+    assert (
+        dates.period_bounds("2026W05")
+        == dates.period_bounds("2026W5")
+        == (date(2026, 1, 26), date(2026, 2, 2))
+    )
+
+
+@pytest.mark.parametrize("bad", ["2026W54", "202613", "20260230", "2026Q5", "2026S3", "26", "", "2026-01"])
+def test_what_is_no_period_is_refused(bad):
+    with pytest.raises(ValidationError, match="no period"):
+        dates.period_bounds(bad)
+
+
+def test_dates_are_read_and_written():
+    assert dates.parse("2026-01-31T14:05:00Z") == datetime(2026, 1, 31, 14, 5, tzinfo=UTC)
+    assert dates.parse("31/01/2026", "%d/%m/%Y", zone="Africa/Nairobi").utcoffset() == timedelta(hours=3)
+    assert dates.day(datetime(2026, 1, 31, 23)) == date(2026, 1, 31)
+    assert dates.format("2026-01-31", "%d.%m.%Y") == "31.01.2026"
+    assert dates.parse(date(2026, 1, 31)) == datetime(2026, 1, 31)
+
+
+@pytest.mark.parametrize("bad", ["31/01/2026", "", None, "soon"])
+def test_what_is_no_date_is_refused_without_repeating_it(bad):
+    with pytest.raises(ValidationError, match="no date as in") as caught:
+        dates.parse(bad)
+    assert not bad or bad not in str(caught.value)
+
+
+def test_today_depends_on_the_zone():
+    assert dates.today("Pacific/Kiritimati") > dates.today("Pacific/Pago_Pago")
+    with pytest.raises(ValidationError, match="no time zone"):
+        dates.now("Lome")
+
+
+def test_months_are_added_without_running_over():
+    assert dates.add("2026-01-31", months=1) == date(2026, 2, 28)
+    assert dates.add("2024-02-29", years=1) == date(2025, 2, 28)
+    assert dates.add("2026-12-31", days=1, weeks=1) == date(2027, 1, 8)
+    assert dates.add("2026-01-15", months=-1) == date(2025, 12, 15)
+
+
+@given(DAYS, st.integers(-500, 500))
+def test_adding_months_lands_in_that_month(day, months):
+    moved = dates.add(day, months=months)
+    assert (moved.year * 12 + moved.month) - (day.year * 12 + day.month) == months
+
+
+def test_a_span_ends_before_its_end():
+    assert list(dates.span("2026-01-30", "2026-02-01")) == [date(2026, 1, 30), date(2026, 1, 31)]
+    assert list(dates.span("2026-01-31", "2026-05-01", step="month")) == [
+        date(2026, 1, 31), date(2026, 2, 28), date(2026, 3, 31), date(2026, 4, 30),
+    ]  # fmt: skip
+    assert list(dates.span("2026-01-02", "2026-01-01")) == []
+
+
+def test_age_counts_completed_years():
+    assert dates.age("2000-02-29", "2026-02-28") == 25
+    assert dates.age("2000-02-29", "2026-03-01") == 26
+
+
+CELLS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(lambda cell: cell.strip())
+
+
+@given(st.lists(st.fixed_dictionaries({"a": CELLS, "b,;": CELLS, 'q"': CELLS}), min_size=1))
+def test_a_table_survives_writing_and_reading(rows):
+    assert csv.read(csv.write(rows), delimiter=",") == rows
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_the_separator_is_found(separator):
+    text = f'"a, b"{separator}c\r\n1{separator}2\r\n\r\n'
+    assert csv.read(text) == [{"a, b": "1", "c": "2"}]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_tables_from_excel_are_read(encoding):
+    assert csv.read("nom;âge\r\nAfi;7\r\n".encode(encoding)) == [{"nom": "Afi", "âge": "7"}]
+
+
+def test_short_rows_are_filled_and_long_ones_refused():
+    assert csv.read("a,b\n1") == [{"a": "1", "b": ""}]
+    assert csv.read("") == []
+    with pytest.raises(ValidationError, match=r"Row 2 .* 3 cells"):
+        csv.read("a,b\n1,2,3")
+    with pytest.raises(ValidationError, match="two columns named 'a'"):
+        csv.read("a,a\n1,2")
+    with pytest.raises(ValidationError, match="cannot be read"):
+        csv.read('a\n"open')
+
+
+def test_values_are_written_plainly():
+    rows: list[dict[str, Any]] = [{"d": date(2026, 1, 2), "n": None}, {"d": True, "more": 1.5}]
+    assert csv.write(rows) == "d,n,more\r\n2026-01-02,,\r\ntrue,,1.5\r\n"
+    assert csv.write(rows, columns=["more"], delimiter=";") == "more\r\n\r\n1.5\r\n".replace(
+        "\r\n\r\n", '\r\n""\r\n'
+    )
+
+
+@pytest.mark.parametrize(
+    "written", ["90112233", "90 11 22 33", "+228 90-11-22-33", "0022890112233", 90112233]
+)
+def test_numbers_become_e164(written):
+    assert phones.normalise(written, "tg") == "+22890112233"
+
+
+@pytest.mark.parametrize(
+    ("number", "region", "words"),
+    [
+        ("90112233", None, "no country code"),
+        ("hello", "TG", "no telephone number"),
+        ("123", "TG", "too few or too many"),
+        ("+1 555 000 0000", None, "no such telephone number"),
+        ("90112233", "Togo", "no country code of two letters"),
+    ],
+)
+def test_what_is_no_number_is_told_without_repeating_it(number, region, words):
+    with pytest.raises(ValidationError, match=words) as caught:
+        phones.normalise(number, region)
+    assert number not in str(caught.value)
+    assert not phones.is_valid(number, region)
+
+
+@given(st.lists(st.integers()), st.integers(1, 50))
+def test_chunks_lose_nothing(items, size):
+    pieces = list(chunks(items, size))
+    assert [item for piece in pieces for item in piece] == items
+    assert all(1 <= len(piece) <= size for piece in pieces)
+
+
+def test_chunks_of_nothing_are_refused_at_once():
+    with pytest.raises(ValidationError, match="at least 1"):
+        chunks([1], 0)
+
+
+def test_jsonpath_finds_every_value():
+    data = {"form": {"children": [{"name": "Afi", "age": 3}, {"name": "Kofi", "age": 7}]}}
+    assert jsonpath("$.form.children[*].name", data) == ["Afi", "Kofi"]
+    assert jsonpath("$.form.children[?(@.age > 5)].name", data) == ["Kofi"]
+    assert jsonpath("$.none", data) == []
+    with pytest.raises(ValidationError, match="no JSONPath"):
+        jsonpath("$..[", data)

@@ -10,3 +10,4 @@ class RunsConfig(AppConfig):
     def ready(self) -> None:
         # `shared_task` finds its application here in web processes and commands; workers load it by `-A`.
         from openfn_platform import celery  # noqa: F401
+        from runs import receivers  # noqa: F401

@@ -1,0 +1,63 @@
+// Small helpers of the admin's own pages: copying a key, rows that can be added, a warning before leaving.
+"use strict";
+
+document.addEventListener("click", async (event) => {
+  const copy = event.target.closest("[data-copy]");
+  if (copy) {
+    const source = document.querySelector(copy.dataset.copy);
+    const text = source.value ?? source.textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      source.select?.(); // without https there is no clipboard: the text is marked, Ctrl+C does it
+      document.execCommand("copy");
+    }
+    const before = copy.textContent;
+    copy.textContent = "Copied";
+    setTimeout(() => (copy.textContent = before), 1500);
+  }
+
+  const select = event.target.closest("[data-select]");
+  if (select) select.select();
+
+  const add = event.target.closest("[data-add-row]");
+  if (add) addRow(add.dataset.addRow);
+
+  const remove = event.target.closest("[data-remove-row]");
+  if (remove) {
+    const row = remove.closest("[data-row]");
+    const deleted = row.querySelector('input[name$="-DELETE"]');
+    if (deleted) deleted.checked = true;
+    row.hidden = true;
+    row.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+});
+
+function addRow(prefix) {
+  const total = document.getElementById(`id_${prefix}-TOTAL_FORMS`);
+  const template = document.getElementById(`${prefix}-empty`);
+  const rows = document.getElementById(`${prefix}-rows`);
+  const html = template.innerHTML.replaceAll("__prefix__", total.value);
+  rows.insertAdjacentHTML("beforeend", html);
+  total.value = Number(total.value) + 1;
+  rows.lastElementChild.querySelector("input:not([type=hidden]), select, textarea")?.focus();
+}
+
+// A credential fits one adaptor: the others are not offered.
+function offerFitting(row) {
+  const adaptor = row.querySelector('select[name$="-adaptor"]');
+  const credential = row.querySelector('select[name$="-credential"]');
+  if (!adaptor || !credential) return;
+  for (const option of credential.options) {
+    const fits = !option.value || option.dataset.adaptor === adaptor.value;
+    option.hidden = option.disabled = !fits;
+    if (!fits && option.selected) credential.value = "";
+  }
+}
+document.addEventListener("change", (event) => {
+  const row = event.target.closest("[data-row]");
+  if (row) offerFitting(row);
+});
+document.addEventListener("DOMContentLoaded", () => {
+  document.querySelectorAll("[data-row]").forEach(offerFitting);
+});

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from openfn_platform import env
+from openfn_platform.workspace.unfold_settings import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 PLATFORM_ENV = env.choice("PLATFORM_ENV", ("development", "production"), "development")
@@ -202,8 +203,8 @@ EMAIL_HOST = env.text("SMTP_HOST", "")
 EMAIL_PORT = env.integer("SMTP_PORT", 587, least=1, most=65_535)
 EMAIL_HOST_USER = env.text("SMTP_USER", "")
 EMAIL_HOST_PASSWORD = env.text("SMTP_PASSWORD", "")
-EMAIL_USE_TLS = env.flag("SMTP_STARTTLS", True)
 EMAIL_USE_SSL = env.flag("SMTP_TLS", False)
+EMAIL_USE_TLS = env.flag("SMTP_STARTTLS", not EMAIL_USE_SSL)
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = env.text("MAIL_FROM", "OpenFn platform <platform@localhost>")
 EMAIL_FILE_PATH = MAIL_DIR or None

@@ -13,14 +13,14 @@ _SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 def storable(value: str) -> str:
     """Text that PostgreSQL accepts and a screen shows harmlessly: no NUL, no lone surrogate, no ANSI codes."""
-    value = _ANSI.sub("", value)
+    value = _ANSI.sub("", value).replace("\r\n", "\n")
     value = _CONTROLS.sub("�", value)
     return _SURROGATES.sub("�", value)
 
 
 def one_line(value: str, limit: int = 150) -> str:
     """One line without control characters, at most `limit` characters: for mail subjects and list columns."""
-    value = _LINE_BREAKS.sub(" ", storable(value)).strip()
+    value = storable(_LINE_BREAKS.sub(" ", _ANSI.sub("", value))).strip()
     return value if len(value) <= limit else value[: limit - 1].rstrip() + "…"
 
 

@@ -1,0 +1,52 @@
+"""What every test gets: no way out of this machine, and a word on how to run those that need a database."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+
+import pytest
+
+# Reserved names: asking for them shows what happens when there is no such host.
+NOWHERE = (".invalid", ".localhost")
+
+
+def stays_here(host: object) -> bool:
+    """True for loopback addresses and for names that lead nowhere else."""
+    if isinstance(host, bytes):
+        host = host.decode("ascii", "replace")
+    if host is None or host in {"", "localhost"}:
+        return True
+    if not isinstance(host, str) or host.endswith(NOWHERE):
+        return isinstance(host, str)
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+def refuse_the_outside(event: str, arguments: tuple[object, ...]) -> None:
+    """An audit hook sees every connection of this process, whichever library makes it."""
+    if event == "socket.getaddrinfo":
+        host = arguments[0]
+    elif event in {"socket.connect", "socket.sendto"} and isinstance(arguments[1], tuple):
+        host = arguments[1][0]
+    else:
+        return
+    if not stays_here(host):
+        # No ordinary exception: code that survives a broken network must not hide this.
+        raise pytest.fail.Exception(f"A test tried to reach {host!r}; tests stay on this machine.")
+
+
+sys.addaudithook(refuse_the_outside)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """Asked by pytest-django before it makes the test database."""
+    if not os.environ.get("DATABASE_URL"):
+        pytest.exit(
+            "These tests need servers: python3 manage.py test --fast [paths and options of pytest]", 4
+        )

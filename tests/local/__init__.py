@@ -1,0 +1,1 @@
+"""Tests of what `manage.py up` and `manage.py test` stand on."""

@@ -160,5 +160,9 @@ def overdue(now: datetime | None = None) -> int:
     """How many enabled schedules should have fired more than a minute ago: zero while the clock is well."""
     limit = (now or datetime.now(UTC)) - timedelta(seconds=60)
     return Trigger.objects.filter(
-        kind=TriggerKind.SCHEDULE, enabled=True, archived_at=None, next_slot_at__lt=limit
+        kind=TriggerKind.SCHEDULE,
+        enabled=True,
+        archived_at=None,
+        project__archived_at=None,
+        next_slot_at__lt=limit,
     ).count()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-
 from django.db.models.functions import Now
 
 from openfn_platform.common.errors import Conflict

@@ -29,7 +29,9 @@ def _job_switched(sender: object, *, job: Job, **_: Any) -> None:
 @receiver(job_archived)
 def _job_archived(sender: object, *, job: Job, **_: Any) -> None:
     """What still waits for an archived job is cancelled, visibly."""
-    orders = set(Run.objects.filter(job=job, state=RunState.AVAILABLE).values_list("work_order_id", flat=True))
+    orders = set(
+        Run.objects.filter(job=job, state=RunState.AVAILABLE).values_list("work_order_id", flat=True)
+    )
     Run.objects.filter(job=job, state=RunState.AVAILABLE).update(
         state=RunState.CANCELLED, finished_at=Now(), note="Its job was archived.", waits_for="", probe=False
     )

@@ -1,12 +1,19 @@
 """Every address of the platform. No logic here."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
 from runs.intake import InboxView, MessageStatusView
 
 urlpatterns = [
     path("inbox/<str:address>", InboxView.as_view(), name="inbox"),
     path("inbox/<str:address>/messages/<str:message>", MessageStatusView.as_view(), name="inbox-message"),
+    path("api/v1/", include("jobs.api.urls")),
+    path("api/v1/", include("triggers.api.urls")),
+    path("api/v1/", include("runs.api.urls")),
     path("admin/", admin.site.urls),
 ]
+
+handler400 = "openfn_platform.common.problem_pages.bad_request"
+handler404 = "openfn_platform.common.problem_pages.page_not_found"
+handler500 = "openfn_platform.common.problem_pages.server_error"

@@ -103,8 +103,12 @@ class Answers:
 
     def _echo_wrote(self, body: dict[str, Any]) -> dict[str, Any]:
         if self._run.mode == RunMode.LIVE:
+            record = _record(body)
             EchoMark.objects.update_or_create(
-                project_id=self._run.project_id, **_record(body), defaults={"digest": _digest(body)}
+                project_id=self._run.project_id,
+                system=record["system"],
+                record=record["record"],
+                defaults={"digest": _digest(body)},
             )
         return {}
 

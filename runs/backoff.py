@@ -37,7 +37,8 @@ class RetryPolicy:
         elif state != "failed" or failure is None or attempt >= self.max_attempts or not is_worth_retrying(failure):
             return None
         factor = random.uniform(0.5, 1.5) if spread is None else spread  # noqa: S311  # jitter, not a secret
-        wait = min(self.first_wait * 2 ** min(attempt - 1, 30), self.longest_wait) * factor
+        doubled: timedelta = self.first_wait * (1 << min(attempt - 1, 30))
+        wait = min(doubled, self.longest_wait) * factor
         asked = timedelta(seconds=failure.retry_after) if failure and failure.retry_after else timedelta()
         return max(wait, asked)
 

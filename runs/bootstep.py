@@ -8,7 +8,7 @@ from typing import Any
 from celery import bootsteps
 
 
-class RunsStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery ships no types
+class RunsStep(bootsteps.StartStopStep):
     """Bound to the Worker blueprint, so that it starts before, and without, a connection to the broker."""
 
     def __init__(self, parent: Any, **kwargs: Any) -> None:

@@ -185,7 +185,7 @@ def _flush_if_due(log: LogBuffer) -> None:
 
 def _ending_of(ended: Ended, *, held: Held, plan: Plan, redactor: Redactor) -> Ending:
     """What the supervisor saw, in the words of the platform."""
-    figures = {
+    figures: dict[str, Any] = {
         "cpu_ms": int(ended.cpu_seconds * 1000),
         "memory_kb": ended.max_rss_kb,
         "wall_ms": int(ended.wall_seconds * 1000),

@@ -15,12 +15,15 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from jobs.models import Job
 from openfn_platform.common.errors import Conflict
 from openfn_platform.common.ids import uuid7
 from openfn_platform.common.text import one_line
+from openfn_platform.projects.actors import By, as_actor, author_of
+from openfn_platform.projects.auditing import audit
 from runs.ending import Ending
 from runs.models import ConnectionHold, Incident, Run, RunState
 from runs.models.incident import IncidentKind
@@ -96,7 +99,7 @@ def _close_of_job(run: Run) -> None:
         if run.retry_of_id is not None:
             well = not _unrepaired(incident).exists()
         else:
-            newest = Run.objects.filter(pk=incident.last_run_id).values_list("lane", flat=True).first()
+            newest = Run.objects.filter(pk__in=[incident.last_run_id]).values_list("lane", flat=True).first()
             well = newest is None or run.lane > newest
         if well:
             _close(incident, "It works again.")
@@ -153,7 +156,7 @@ def alarm_raise(*, name: str, title: str, message: str, project_id: uuid.UUID | 
     """Something is silent (clock, workers, mail). Counts once while it lasts."""
     mark = fingerprint("alarm", name, project_id)
     with transaction.atomic():
-        if not Incident.objects.filter(project_id=project_id, fingerprint=mark, closed_at=None).exists():
+        if not Incident.objects.filter(_of_project(project_id), fingerprint=mark, closed_at=None).exists():
             _open_or_count(
                 project_id=project_id,
                 kind=IncidentKind.ALARM,
@@ -169,45 +172,55 @@ def alarm_raise(*, name: str, title: str, message: str, project_id: uuid.UUID | 
 def alarm_clear(*, name: str, project_id: uuid.UUID | None = None) -> None:
     with transaction.atomic():
         for incident in Incident.objects.select_for_update(no_key=True).filter(
-            project_id=project_id, fingerprint=fingerprint("alarm", name, project_id), closed_at=None
+            _of_project(project_id), fingerprint=fingerprint("alarm", name, project_id), closed_at=None
         ):
             _close(incident, "It is back.")
+
+
+def _of_project(project_id: uuid.UUID | None) -> Q:
+    """Alarms belong to no project."""
+    return Q(project__isnull=True) if project_id is None else Q(project_id=project_id)
 
 
 # --- what people do -------------------------------------------------------------------------------
 
 
 @transaction.atomic
-def incident_take(*, incident: Incident, by: Any) -> None:
+def incident_take(*, incident: Incident, by: By) -> None:
     """Somebody looks after it; the others see who."""
-    changed = Incident.objects.filter(pk=incident.pk, closed_at=None).update(taken_by=by, taken_at=Now())
+    changed = Incident.objects.filter(pk=incident.pk, closed_at=None).update(
+        taken_by=author_of(by), taken_at=Now()
+    )
     if not changed:
         raise IncidentClosed()
+    audit("incident taken", by, project=incident.project, target=incident)
 
 
 @transaction.atomic
-def incident_dismiss(*, incident: Incident, by: Any, reason: str) -> None:
+def incident_dismiss(*, incident: Incident, by: By, reason: str) -> None:
     """Put its failures aside, with a reason: their work orders no longer count as failed."""
     row = Incident.objects.select_for_update(no_key=True).get(pk=incident.pk)
     if row.closed_at is not None:
         raise IncidentClosed()
     runs = Run.objects.filter(incident=row, state__in=FAILED_STATES, dismissed_at=None)
     work_orders = sorted(set(runs.values_list("work_order_id", flat=True)))
-    runs.update(dismissed_at=Now(), dismissed_by=by, dismissed_reason=one_line(reason, 300))
+    runs.update(dismissed_at=Now(), dismissed_by=author_of(by), dismissed_reason=one_line(reason, 300))
     for work_order_id in work_orders:
         work_order_lock(work_order_id=work_order_id)
         work_order_refresh(work_order_id=work_order_id)
-    _close(row, f"Dismissed by {by}: {reason}")
+    _close(row, f"Dismissed by {as_actor(by).name}: {reason}")
+    audit("incident dismissed", by, project=row.project, target=row, changes={"reason": reason})
 
 
 @transaction.atomic
-def run_dismiss(*, run: Run, by: Any, reason: str) -> None:
+def run_dismiss(*, run: Run, by: By, reason: str) -> None:
     """Put one failed run aside. The incident closes with the last of its failures."""
     changed = Run.objects.filter(pk=run.pk, state__in=FAILED_STATES, dismissed_at=None).update(
-        dismissed_at=Now(), dismissed_by=by, dismissed_reason=one_line(reason, 300)
+        dismissed_at=Now(), dismissed_by=author_of(by), dismissed_reason=one_line(reason, 300)
     )
     if not changed:
         raise Conflict("Only a failed run that nobody has dismissed yet can be dismissed.")
+    audit("run dismissed", by, project=run.project, target=run, changes={"reason": reason})
     work_order_lock(work_order_id=run.work_order_id)
     work_order_refresh(work_order_id=run.work_order_id)
     if run.incident_id is not None:
@@ -222,7 +235,7 @@ _UPSERT = """
 INSERT INTO incident (id, project_id, kind, job_id, fingerprint, error_type, title, message, count, last_run_id,
                       closed_reason, reminders, next_reminder_at)
 VALUES (%(id)s, %(project)s, %(kind)s, %(job)s, %(mark)s, %(type)s, %(title)s, %(message)s, 1, %(run)s, '', 0,
-        now() + %(reminder)s)
+        now() + make_interval(secs => %(reminder)s))
 ON CONFLICT (project_id, fingerprint) WHERE closed_at IS NULL DO UPDATE
 SET count = incident.count + 1, last_at = now(), message = excluded.message, last_run_id = excluded.last_run_id
 RETURNING id, count
@@ -253,7 +266,7 @@ def _open_or_count(
                 "title": one_line(title, 200),
                 "message": one_line(message, 500),
                 "run": run_id,
-                "reminder": FIRST_REMINDER,
+                "reminder": FIRST_REMINDER.total_seconds(),
             },
         )
         incident_id, count = cursor.fetchone()

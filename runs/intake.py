@@ -10,6 +10,7 @@ import time
 import uuid
 from typing import Any
 
+from django.core.handlers.wsgi import WSGIRequest
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from drf_spectacular.utils import extend_schema
@@ -20,13 +21,19 @@ from openfn_platform.common.errors import NotFound, PlatformError
 from openfn_platform.common.models import as_uuid
 from runs.accepting import message_accept
 from runs.models import Run, WorkOrder
-from triggers.bodies import Refused, TooLarge
+from triggers.bodies import CutShort, Refused, TooLarge
 from triggers.listening import Key, Listening, listening_at
 from triggers.models import Message
 from triggers.receiving import receive, sender_key
 from triggers.refusals import refusal_count
 
 WAITING_CHECK_SECONDS = 5.0
+
+
+class BadLength(Refused):
+    """Content-Length must be the number of bytes in the body."""
+
+    code = "bad_length"
 
 
 class TooBusy(Refused):
@@ -43,6 +50,8 @@ class InboxView(APIView):
     permission_classes = ()
 
     @extend_schema(
+        operation_id="inbox_post",
+        tags=["inbox"],
         summary="Post a message",
         description="Stored and matched before it is answered. Repeat it with the same Idempotency-Key when unsure.",
         request={"application/json": {}},
@@ -58,11 +67,12 @@ class InboxView(APIView):
 
     def _take(self, request: HttpRequest, listening: Listening) -> HttpResponse:
         limit = listening.max_body_bytes
-        if int(request.META.get("CONTENT_LENGTH") or 0) > limit:
+        length = _length(request)
+        if length > limit:
             raise TooLarge()
         key = sender_key(listening=listening, offered=_offered_key(request))
         _check_waiting(listening)
-        raw = _read(request, limit)
+        raw = _read(request, limit=limit, length=length)
         received = receive(
             listening=listening,
             key=key,
@@ -86,7 +96,12 @@ class MessageStatusView(APIView):
     authentication_classes = ()
     permission_classes = ()
 
-    @extend_schema(summary="What became of my message", responses={200: {"type": "object"}})
+    @extend_schema(
+        operation_id="inbox_status",
+        tags=["inbox"],
+        summary="What became of my message",
+        responses={200: {"type": "object"}},
+    )
     def get(self, request: Request, address: str, message: str) -> HttpResponse:
         listening = _listening(address)
         key = sender_key(listening=listening, offered=_offered_key(request._request))
@@ -109,11 +124,27 @@ def _offered_key(request: HttpRequest) -> str | None:
     return value.strip() if scheme.lower() == "bearer" else None
 
 
-def _read(request: HttpRequest, limit: int) -> bytes:
+def _length(request: HttpRequest) -> int:
+    """What the sender says that the body measures; 0 for a chunked one."""
+    text = request.META.get("CONTENT_LENGTH") or "0"
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise BadLength()
+    return int(text)
+
+
+def _read(request: HttpRequest, *, limit: int, length: int) -> bytes:
     """The body, counted while it is read: a chunked one says no length beforehand."""
-    raw = request.read(limit + 1)
+    source: Any = request
+    if not length and isinstance(request, WSGIRequest) and request.META.get("HTTP_TRANSFER_ENCODING"):
+        # Django reads nothing without a length; a server that says so ends its input where the body ends.
+        if not request.environ.get("wsgi.input_terminated"):
+            raise BadLength()
+        source = request.environ["wsgi.input"]
+    raw: bytes = source.read(limit + 1)
     if len(raw) > limit:
         raise TooLarge()
+    if len(raw) < length:
+        raise CutShort()
     return raw
 
 
@@ -137,7 +168,7 @@ def _check_waiting(listening: Listening) -> None:
 
 def _status(*, listening: Listening, key: Key | None, message_id: uuid.UUID | None) -> dict[str, Any]:
     message = Message.objects.filter(
-        pk=message_id, inbox_id=listening.inbox_id, intake=key.id if key else None
+        pk__in=[message_id], inbox_id=listening.inbox_id, intake=key.id if key else None
     ).first()
     if message is None:
         raise NotFound("There is no message of yours by that id.")

@@ -11,7 +11,6 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from django.db import DatabaseError, connection
 
@@ -24,7 +23,7 @@ CANCELLED = "somebody cancelled it"
 SHUTDOWN = "the worker was shut down"
 
 _EXTEND = """
-UPDATE run SET lease_until = clock_timestamp() + %s
+UPDATE run SET lease_until = clock_timestamp() + make_interval(secs => %s)
 FROM unnest(%s::uuid[], %s::uuid[]) AS held(id, token)
 WHERE run.id = held.id AND run.token = held.token AND run.state IN ('claimed', 'started')
 RETURNING run.id, run.cancel_requested_at IS NOT NULL
@@ -102,7 +101,7 @@ class LeaseKeeper:
             cursor.execute(
                 _EXTEND,
                 [
-                    timedelta(seconds=self._lease),
+                    self._lease,
                     [h.claim.run_id for h in held],
                     [h.claim.token for h in held],
                 ],

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from functools import partial
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -78,7 +79,8 @@ def queue_length() -> int | None:
     try:
         with app.connection_for_read(connect_timeout=1) as link:
             link.ensure_connection(max_retries=1, timeout=2)
-            return int(link.default_channel.client.llen(app.conf.task_default_queue))
+            channel: Any = link.default_channel  # of the Redis transport, whose type celery does not tell
+            return int(channel.client.llen(app.conf.task_default_queue))
     except Exception as error:  # see publish: whatever it is, the broker is not to be had now
         breaker.failed()
         logger.warning("action=broker_silent error=%s", type(error).__name__)

@@ -11,8 +11,9 @@ from django.db import transaction
 
 from openfn_platform.common.errors import Conflict
 from openfn_platform.common.ids import uuid7
-from runs.lifecycle import FINAL_STATES
-from runs.models import Run, RunState, State, StateKind
+from openfn_platform.projects.actors import By, author_of
+from openfn_platform.projects.auditing import audit
+from runs.models import FINAL_STATES, Run, RunState, State, StateKind
 from runs.models.run import Priority, RetryKind
 from runs.permits import publish_on_commit
 from runs.states import encode, state_store
@@ -34,14 +35,14 @@ class AlreadyRetried(Conflict):
 def run_retry(
     *,
     run: Run,
-    by: Any,
+    by: By,
     corrected: dict[str, Any] | None = None,
     same_code: bool = False,
 ) -> Run:
     """Make the next attempt of an ended run. `corrected` replaces the whole input; the original is kept."""
     with transaction.atomic():
         work_order_lock(work_order_id=run.work_order_id)
-        run = Run.objects.select_related("job").get(pk=run.pk)
+        run = Run.objects.select_related("job", "project").get(pk=run.pk)
         if run.state not in FINAL_STATES:
             raise RunNotRetryable()
         if run.retries.filter(state__in=[RunState.AVAILABLE, RunState.CLAIMED, RunState.STARTED]).exists():
@@ -50,7 +51,7 @@ def run_retry(
             raise AlreadyRetried()
         input_id = run.input_id
         if corrected is not None:
-            input_id = _corrected(run=run, value=corrected, by=by).pk
+            input_id = _corrected(run=run, value=corrected, by=author_of(by)).pk
         attempt = Run.objects.create(
             id=uuid7(),
             project_id=run.project_id,
@@ -70,9 +71,11 @@ def run_retry(
             priority=Priority.PERSON,
             order_key=run.order_key,
             probe=True,
-            created_by=by,
+            created_by=author_of(by),
             input_id=input_id,
         )
+        done = {"attempt": attempt.pk, "corrected": corrected is not None, "same_code": same_code}
+        audit("run retried", by, project=run.project, target=run, changes=done)
         work_order_refresh(work_order_id=run.work_order_id)
         publish_on_commit(1)
     return attempt

@@ -10,6 +10,8 @@ from django.db import transaction
 from jobs.models import Job, JobVersion
 from openfn_platform.common.errors import Conflict, Invalid
 from openfn_platform.common.ids import uuid7
+from openfn_platform.projects.actors import By, author_of
+from openfn_platform.projects.auditing import audit
 from runs.models import Cause, Run, RunMode, State, StateKind, WorkOrder
 from runs.models.run import Priority
 from runs.permits import publish_on_commit
@@ -39,13 +41,14 @@ def job_start(
     job: Job,
     given: Input | None = None,
     cause: Cause = Cause.MANUAL,
-    by: Any = None,
+    by: By | None = None,
     mode: RunMode = RunMode.LIVE,
     version: JobVersion | None = None,
     code: str | None = None,
 ) -> Run:
     """Start one job now. `version` (a draft) or `code` (unsaved) make it a test run of that."""
     given = given or Input()
+    author = author_of(by) if by is not None else None
     if version is None and code is None and job.live_version_id is None:
         raise NothingToRun()
     if (version is not None or code is not None) and mode == RunMode.LIVE:
@@ -58,7 +61,7 @@ def job_start(
             project_id=job.project_id,
             workflow_id=job.workflow_id,
             cause=Cause.TRIAL if mode == RunMode.TRIAL else cause,
-            started_by=by,
+            started_by=author,
         )
         run = Run.objects.create(
             id=uuid7(),
@@ -71,9 +74,11 @@ def job_start(
             mode=mode,
             priority=Priority.PERSON,
             probe=True,  # a person asked for it: also when the job is off or its connection is on hold
-            created_by=by,
-            input_id=_input_of(job=job, given=given, by=by).pk,
+            created_by=author,
+            input_id=_input_of(job=job, given=given, by=author).pk,
         )
+        if by is not None:
+            audit("job started", by, project=job.project, target=job, changes={"run": run.pk, "mode": mode})
         publish_on_commit(1)
     return run
 
@@ -84,7 +89,10 @@ def _input_of(*, job: Job, given: Input, by: Any) -> State:
     if given.run is not None:
         if given.run.input_id is None:
             raise Conflict("That run never had an input.")
-        return State.objects.get(pk=given.run.input_id, project_id=job.project_id)
+        kept = State.objects.filter(pk=given.run.input_id, project_id=job.project_id, wiped_at=None).first()
+        if kept is None:
+            raise Conflict("The input of that run was erased.")
+        return kept
     return state_store(project_id=job.project_id, kind=StateKind.INPUT, raw=_raw_of(given), created_by=by)
 
 
@@ -100,8 +108,8 @@ def message_state(message: Message) -> bytes:
     """The initial state that a message makes, from its stored payload."""
     from triggers.initial import initial_state
 
-    payload = message.payload
-    if message.body_wiped_at is not None:
+    payload = None if message.body_wiped_at is not None else getattr(message, "payload", None)
+    if payload is None:
         raise Conflict("The body of this message was erased.")
     return initial_state(
         raw=bytes(payload.raw),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import zstandard
@@ -46,6 +47,14 @@ def unpacked(codec: str, body: bytes | memoryview) -> bytes:
     if codec == "zstd":
         return zstandard.ZstdDecompressor().decompress(body)
     return bytes(body)
+
+
+def state_chunks(*, codec: str, body: bytes | memoryview) -> Iterator[bytes]:
+    """`unpacked`, in pieces: a web process need not hold a large state as a whole."""
+    if codec == "zstd":
+        yield from zstandard.ZstdDecompressor().read_to_iter(bytes(body))
+    else:
+        yield bytes(body)
 
 
 def state_build(

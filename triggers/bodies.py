@@ -74,6 +74,12 @@ class TooLarge(Refused):
     status = 413
 
 
+class CutShort(Refused):
+    """The body ended before its Content-Length; nothing was done. Send it again."""
+
+    code = "cut_short"
+
+
 def checked_content_type(content_type: str, content_encoding: str) -> None:
     """Only JSON, in UTF-8, not compressed. Raises UnsupportedType."""
     kind = content_type.split(";", 1)[0].strip().lower()

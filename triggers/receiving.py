@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from openfn_platform.projects.models import Scope
+from openfn_platform.projects.tokens import PREFIX, token_find
 from triggers.bodies import Refused, checked_content_type, parsed
 from triggers.listening import Key, Listener, Listening
 from triggers.matching import matches_any
@@ -30,6 +32,13 @@ class NotAuthenticated(Refused):
 
     code = "not_authenticated"
     status = 401
+
+
+class NotForPosting(Refused):
+    """This token may not post messages; an administrator can make one with the scope “intake”."""
+
+    code = "scope_missing"
+    status = 403
 
 
 class InboxOff(Refused):
@@ -80,7 +89,7 @@ class Received:
 
 
 def sender_key(*, listening: Listening, offered: str | None) -> Key | None:
-    """The inbox key that was offered, or None where none is needed. Raises NotAuthenticated.
+    """The inbox key or API token that was offered, or None where none is needed. Raises NotAuthenticated.
 
     All keys are compared, on digests and in constant time: how long it takes tells nothing.
     """
@@ -92,9 +101,21 @@ def sender_key(*, listening: Listening, offered: str | None) -> Key | None:
     for key in listening.keys:
         if hmac.compare_digest(key.digest, digest) and (key.expires_at is None or key.expires_at > now):
             found = key
+    if found is None and offered and offered.startswith(PREFIX):  # only tokens cost a query
+        found = _token_key(listening=listening, offered=offered)
     if found is None or not offered:
         raise NotAuthenticated()
     return found
+
+
+def _token_key(*, listening: Listening, offered: str) -> Key | None:
+    """An API token of the inbox's project, as a key. One of another project is as good as none."""
+    token = token_find(offered)
+    if token is None or token.project_id != listening.project_id:
+        return None
+    if Scope.INTAKE not in token.scopes:
+        raise NotForPosting()
+    return Key(id=token.pk, digest=bytes(token.digest), prefix=token.prefix, expires_at=token.expires_at)
 
 
 def receive(

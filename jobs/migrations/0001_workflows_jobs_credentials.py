@@ -256,6 +256,7 @@ class Migration(migrations.Migration):
                         db_default=django.db.models.functions.datetime.Now(), editable=False
                     ),
                 ),
+                ("ended_at", models.DateTimeField(blank=True, editable=False, null=True)),
             ],
             options={
                 "db_table": "project_credential",

@@ -55,6 +55,8 @@ class ProjectCredential(Row):
 
     project = models.ForeignKey("projects.Project", models.PROTECT, related_name="usable_credentials")
     credential = models.ForeignKey("jobs.Credential", models.PROTECT, related_name="lent_to")
+    # Old versions of jobs point here, so a loan that is over is ended and not deleted.
+    ended_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         db_table = "project_credential"

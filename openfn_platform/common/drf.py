@@ -82,8 +82,9 @@ def _api_problem(exc: exceptions.APIException) -> HttpResponse:
     headers: dict[str, str] = {}
     if getattr(exc, "auth_header", None):
         headers["WWW-Authenticate"] = str(getattr(exc, "auth_header", ""))
-    if isinstance(exc, exceptions.Throttled) and exc.wait:
-        headers["Retry-After"] = str(int(exc.wait) + 1)
+    wait = getattr(exc, "wait", None)  # of Throttled
+    if wait:
+        headers["Retry-After"] = str(int(wait) + 1)
     status = exc.status_code
     if isinstance(exc, exceptions.NotAuthenticated):
         status = 401

@@ -3,10 +3,11 @@
 import django.contrib.postgres.fields
 import django.db.models.deletion
 import django.db.models.functions.datetime
-import openfn_platform.common.ids
-import openfn_platform.common.tenancy
 from django.conf import settings
 from django.db import migrations, models
+
+import openfn_platform.common.ids
+import openfn_platform.common.tenancy
 
 
 class Migration(migrations.Migration):

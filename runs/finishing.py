@@ -78,8 +78,8 @@ def _what_comes_next(
 ) -> int:
     """Next attempt, or else follow-ups, incident and memory. Returns how many runs became available now."""
     holds.note_ending(run=run, ending=ending)
-    if run.mode == RunMode.TRIAL:
-        return 0
+    if run.mode != RunMode.LIVE:
+        return 0  # a test or dry run starts nothing, moves no memory and mails nobody
     if wait is not None:
         next_attempt(run=run, wait=wait)
         return 0  # it waits; the sweep rings when its time has come
@@ -92,9 +92,8 @@ def _what_comes_next(
         Run.objects.filter(pk=run.pk).update(handled=True)
     if ending.state == RunState.SUCCESS:
         memories.memory_advance(run=run, memory=ending.memory)
-    if run.mode == RunMode.LIVE:
-        _crash_count(run, ending)
-        incidents.note_ending(run=run, ending=ending, handled_by=[child.job_id for child in children])
+    _crash_count(run, ending)
+    incidents.note_ending(run=run, ending=ending)
     return len(children)
 
 

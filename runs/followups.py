@@ -91,7 +91,7 @@ def hears(flow: Flow, state: RunState, *, failed: bool) -> bool:
 
 def followups_create(*, run: Run, ending: Ending, flows: list[Flow], final: State | None) -> list[Run]:
     """Make the follow-up runs of a run that ended for good; returns the new ones. In the finish's transaction."""
-    if run.mode == RunMode.TRIAL:
+    if run.mode != RunMode.LIVE:
         return []
     chosen = [
         flow

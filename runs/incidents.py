@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -55,7 +54,7 @@ def fingerprint(*parts: object) -> str:
 # --- what the engine reports ----------------------------------------------------------------------
 
 
-def note_ending(*, run: Run, ending: Ending, handled_by: Sequence[uuid.UUID] = ()) -> None:
+def note_ending(*, run: Run, ending: Ending) -> None:
     """Open, count or close incidents because a run ended for good. In the finish's transaction."""
     if ending.failed:
         failure = ending.failure

@@ -69,7 +69,7 @@ def run_plan(*, run: Run, token: uuid.UUID) -> Plan:
         )
     run.job_version = version
     connections = _connections(run, version)
-    flows = flows_of(job=run.job) if run.mode != RunMode.TRIAL else []
+    flows = flows_of(job=run.job) if run.mode == RunMode.LIVE else []
     state = _initial_state(run)
     return Plan(
         run=run,

@@ -60,7 +60,7 @@ def job_start(
             id=uuid7(),
             project_id=job.project_id,
             workflow_id=job.workflow_id,
-            cause=Cause.TRIAL if mode == RunMode.TRIAL else cause,
+            cause=cause if mode == RunMode.LIVE else Cause.TRIAL,
             started_by=author,
         )
         run = Run.objects.create(

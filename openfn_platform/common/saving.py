@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 
 from django.core.exceptions import NON_FIELD_ERRORS, FieldDoesNotExist, ValidationError
 from django.db import models
 
 from openfn_platform.common.errors import Invalid
 
+# PostgreSQL keeps neither NUL nor half a character, in text as in jsonb; Django does not look for them.
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+
 
 def row_save(row: models.Model, *, only: Iterable[str] | None = None) -> None:
     """Check every field and constraint, then save. `only` names the columns to write (all are checked)."""
+    for field in row._meta.concrete_fields:
+        if not _storable(row.__dict__.get(field.attname)):
+            raise Invalid(
+                f"{_label(row, field.name)}: A character in it cannot be stored; type it anew.",
+                field=field.name,
+            )
     try:
         row.full_clean()
     except ValidationError as error:
@@ -29,6 +39,16 @@ def invalid_from(row: models.Model, error: ValidationError) -> Invalid:
     label = _label(row, field)
     sentence = f"{label}: {texts[0]}" if label else texts[0]
     return Invalid(sentence, field=field, errors=found)
+
+
+def _storable(value: object) -> bool:
+    if isinstance(value, str):
+        return _UNSTORABLE.search(value) is None
+    if isinstance(value, Mapping):
+        return all(_storable(name) and _storable(item) for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(_storable(item) for item in value)
+    return True
 
 
 def _label(row: models.Model, field: str) -> str:

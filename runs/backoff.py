@@ -34,7 +34,12 @@ class RetryPolicy:
         if state == "lost":
             if not self.safe_to_run_again or attempt >= max(self.max_attempts, LOST_ATTEMPTS):
                 return None
-        elif state != "failed" or failure is None or attempt >= self.max_attempts or not is_worth_retrying(failure):
+        elif (
+            state != "failed"
+            or failure is None
+            or attempt >= self.max_attempts
+            or not is_worth_retrying(failure)
+        ):
             return None
         factor = random.uniform(0.5, 1.5) if spread is None else spread  # noqa: S311  # jitter, not a secret
         doubled: timedelta = self.first_wait * (1 << min(attempt - 1, 30))

@@ -19,6 +19,7 @@ class Claim:
 
     run_id: uuid.UUID
     token: uuid.UUID
+    config_version: int = 0  # of its project, for what the worker has cached about the job
 
 
 def run_claim_next(*, worker: str, lease_seconds: int | None = None) -> Claim | None:
@@ -30,11 +31,11 @@ def run_claim_next(*, worker: str, lease_seconds: int | None = None) -> Claim | 
     lease = f"{lease_seconds or settings.RUN_LEASE_SECONDS} seconds"
     for _ in range(CONTENDED_TRIES):
         with connection.cursor() as cursor:
-            cursor.execute("SELECT run_id, claim_token FROM run_claim(%s, %s::interval)", [worker, lease])
+            cursor.execute("SELECT * FROM run_claim(%s, %s::interval)", [worker, lease])
             row = cursor.fetchone()
         if row is None:
             return None
         if row[0] is not None:
-            return Claim(run_id=row[0], token=row[1])
+            return Claim(run_id=row[0], token=row[1], config_version=row[2])
         time.sleep(random.uniform(0.002, 0.006))  # noqa: S311  # spreads claimers, protects nothing
     return None

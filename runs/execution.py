@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
-from django.db.models.functions import Now
 
 from jobs.language.contract import Failure, Outcome, Request
 from runs import ending as endings
@@ -22,14 +21,15 @@ from runs.ending import Ending
 from runs.finishing import run_finish
 from runs.followups import error_json, hears
 from runs.leases import CANCELLED, FENCED, SHUTDOWN, Held
-from runs.lifecycle import run_move
+from runs.lifecycle import run_start
 from runs.logs import LogBuffer
-from runs.models import Run, RunState, WorkOrder, WorkOrderState
-from runs.planning import CannotStart, Plan, run_load, run_plan
+from runs.models import Run, RunState
+from runs.planning import CannotStart, Plan, run_load_claimed, run_plan
 from runs.sandbox.logs import LogLine
 from runs.sandbox.redaction import Redactor
 from runs.sandbox.supervisor import Death, Ended, supervise
 from runs.states import with_error
+from runs.work_orders import work_order_begin
 from runs.worker import Worker, current_worker
 
 logger = logging.getLogger(__name__)
@@ -64,13 +64,13 @@ def run_execute_next(worker: Worker | None = None) -> bool:
 
 def _execute(*, worker: Worker, held: Held) -> None:
     claim = held.claim
-    run = run_load(run_id=claim.run_id)
+    run, context = run_load_claimed(claim=claim)
     if _is_too_late(run):
         reason = "It waited longer than this job allows."
         run_finish(run=run, token=claim.token, source=RunState.CLAIMED, ending=endings.skipped(reason))
         return
     try:
-        plan = run_plan(run=run, token=claim.token)
+        plan = run_plan(run=run, token=claim.token, context=context)
     except CannotStart as error:
         ending = endings.not_started(error.error_type, error.message, error.hint)
         run_finish(run=run, token=claim.token, source=RunState.CLAIMED, ending=ending)
@@ -97,20 +97,15 @@ def _is_too_late(run: Run) -> bool:
 def _start(*, worker: Worker, plan: Plan) -> bool:
     """claimed -> started, just before the child gets the code."""
     run = plan.run
-    started = run_move(
+    started = run_start(
         run_id=run.pk,
-        to=RunState.STARTED,
-        source=RunState.CLAIMED,
         token=plan.token,
-        started_at=Now(),
-        job_version_id=plan.version.pk,
+        version_id=plan.version.pk,
         input_id=run.input_id,
         confinement=worker.confinement[:120],
     )
-    if started:
-        WorkOrder.objects.filter(pk=run.work_order_id, state=WorkOrderState.PENDING).update(
-            state=WorkOrderState.RUNNING, last_activity_at=Now()
-        )
+    if started and run.parent_id is None:
+        work_order_begin(work_order_id=run.work_order_id)
     return started
 
 

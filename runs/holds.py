@@ -20,6 +20,7 @@ from django.db.models.functions import Now
 
 from jobs.models import JobConnection
 from runs import incidents
+from runs.contexts import connections_of
 from runs.ending import Ending
 from runs.models import ConnectionHold, Run, RunState
 from runs.models.engine import HoldStage
@@ -39,7 +40,7 @@ def note_ending(*, run: Run, ending: Ending) -> None:
         if link is not None:
             _failed(run=run, credential_id=link, auth=failure.kind == "auth", message=failure.message)
         return
-    if ending.state == RunState.SUCCESS and run.job_version_id:
+    if ending.state == RunState.SUCCESS and run.job_version is not None and connections_of(run.job_version):
         _worked(run)
 
 

@@ -13,14 +13,17 @@ from typing import Any
 from django.conf import settings
 
 from jobs.language.contract import Connection, Request, RunFacts
-from jobs.models import Job, JobConnection, JobVersion
+from jobs.models import Job, JobVersion, ProjectCredential
 from jobs.opening import CredentialLoadError, credential_open
 from openfn_platform.common.errors import PlatformError
 from runs import memories
-from runs.followups import Flow, conditions_of, flows_of
-from runs.models import Run, RunMode, StateKind
+from runs.claiming import Claim
+from runs.contexts import JobContext, connections_of, context_of
+from runs.followups import Flow, conditions_of
+from runs.models import Run, RunMode, StateKind, WorkOrder
 from runs.sandbox.limits import Limits
 from runs.states import StateGone, state_read, state_store, with_memory
+from triggers.models import Trigger, TriggerKind
 
 
 class CannotStart(PlatformError):
@@ -49,19 +52,27 @@ class Plan:
 
 
 def run_load(*, run_id: uuid.UUID) -> Run:
-    """A run with all that finishing and planning look at, in one query."""
+    """A run with all that finishing looks at, in one query: for those who have not claimed it."""
     return Run.objects.select_related(
-        "project",
-        "workflow",
-        "job__live_version",
-        "job_version",
-        "trigger",
-        "work_order__slot",
-        "parent__job",
+        "project", "workflow", "job__live_version", "job_version", "trigger", "work_order__slot"
     ).get(pk=run_id)
 
 
-def run_plan(*, run: Run, token: uuid.UUID) -> Plan:
+def run_load_claimed(*, claim: Claim) -> tuple[Run, JobContext]:
+    """A run that this worker claimed, around it what is cached about its job."""
+    run = Run.objects.get(pk=claim.run_id)
+    context = context_of(job_id=run.job_id, config_version=claim.config_version)
+    run.job = context.job
+    run.project = context.job.project
+    run.workflow = context.job.workflow
+    if run.trigger_id is not None:
+        run.trigger = Trigger.objects.get(pk=run.trigger_id)
+        if run.trigger.kind == TriggerKind.SCHEDULE:
+            run.work_order = WorkOrder.objects.select_related("slot").get(pk=run.work_order_id)
+    return run, context
+
+
+def run_plan(*, run: Run, token: uuid.UUID, context: JobContext) -> Plan:
     version = run.job_version or run.job.live_version
     if version is None:
         raise CannotStart(
@@ -69,7 +80,7 @@ def run_plan(*, run: Run, token: uuid.UUID) -> Plan:
         )
     run.job_version = version
     connections = _connections(run, version)
-    flows = flows_of(job=run.job) if run.mode == RunMode.LIVE else []
+    flows = list(context.flows) if run.mode == RunMode.LIVE else []
     state = _initial_state(run)
     return Plan(
         run=run,
@@ -84,13 +95,19 @@ def run_plan(*, run: Run, token: uuid.UUID) -> Plan:
 
 
 def _connections(run: Run, version: JobVersion) -> tuple[Connection, ...]:
-    rows = JobConnection.objects.filter(version=version).select_related("credential__credential")
-    rows = rows.prefetch_related("credential__credential__bodies").order_by("position")
+    rows = connections_of(version)
+    links = _links([row.credential_id for row in rows if row.credential_id is not None])
     opened = []
     for row in rows:
-        link = row.credential
+        link = links.get(row.credential_id)
         configuration: dict[str, Any] = {}
         if link is not None:
+            if link.ended_at is not None:
+                raise CannotStart(
+                    "CredentialLoadError",
+                    f"The credential “{link.credential.name}” is no longer lent to this project.",
+                    "Choose another one in the job, or ask those who lent it.",
+                )
             try:
                 configuration = credential_open(
                     credential=link.credential, environment=run.project.environment
@@ -113,6 +130,13 @@ def _connections(run: Run, version: JobVersion) -> tuple[Connection, ...]:
     return tuple(opened)
 
 
+def _links(ids: list[uuid.UUID]) -> dict[uuid.UUID | None, ProjectCredential]:
+    if not ids:
+        return {}
+    rows = ProjectCredential.objects.filter(pk__in=ids).select_related("credential")
+    return {row.pk: row for row in rows.prefetch_related("credential__bodies")}
+
+
 def _initial_state(run: Run) -> bytes:
     """The stored input; a scheduled run's is made now, from the memory as it is when its turn has come."""
     try:
@@ -132,7 +156,8 @@ def _initial_state(run: Run) -> bytes:
 def _request(
     run: Run, version: JobVersion, connections: tuple[Connection, ...], flows: list[Flow]
 ) -> Request:
-    slot = run.work_order.slot
+    scheduled = run.trigger is not None and run.trigger.kind == TriggerKind.SCHEDULE
+    slot = run.work_order.slot if scheduled else None
     values = {item["key"]: item.get("default") for item in version.settings}
     if run.trigger is not None:
         values |= {key: value for key, value in run.trigger.settings.items() if key in values}

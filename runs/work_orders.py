@@ -8,17 +8,32 @@ from django.db import connection
 
 # The last attempt of each chain counts: a run that a later attempt replaced says nothing any more. A failure
 # that a flow trigger caught, or that a person dismissed, does not make the work order fail.
-_STATE = """
-SELECT
-    count(*) FILTER (WHERE r.state IN ('available', 'claimed', 'started')) AS open,
-    count(*) FILTER (WHERE r.state = 'started' OR r.finished_at IS NOT NULL) AS begun,
-    count(*) FILTER (WHERE r.state IN ('failed', 'crashed', 'killed', 'exception', 'lost')
-                     AND NOT r.handled AND r.dismissed_at IS NULL AND later.id IS NULL) AS bad,
-    count(*) FILTER (WHERE r.state = 'cancelled' AND later.id IS NULL) AS cancelled
-FROM run r
-LEFT JOIN LATERAL (SELECT n.id FROM run n WHERE n.retry_of_id = r.id AND n.project_id = r.project_id LIMIT 1) later ON true
-WHERE r.work_order_id = %s
+_REFRESH = """
+UPDATE work_order SET last_activity_at = clock_timestamp(), state = CASE
+    WHEN sum.open > 0 THEN CASE WHEN sum.begun > 0 THEN 'running' ELSE 'pending' END
+    WHEN sum.bad > 0 THEN 'failed' WHEN sum.cancelled > 0 THEN 'cancelled' ELSE 'success' END
+FROM (
+    SELECT
+        count(*) FILTER (WHERE r.state IN ('available', 'claimed', 'started')) AS open,
+        count(*) FILTER (WHERE r.state = 'started' OR r.finished_at IS NOT NULL) AS begun,
+        count(*) FILTER (WHERE r.state IN ('failed', 'crashed', 'killed', 'exception', 'lost')
+                         AND NOT r.handled AND r.dismissed_at IS NULL AND later.id IS NULL) AS bad,
+        count(*) FILTER (WHERE r.state = 'cancelled' AND later.id IS NULL) AS cancelled
+    FROM run r LEFT JOIN LATERAL (
+        SELECT n.id FROM run n WHERE n.retry_of_id = r.id AND n.project_id = r.project_id LIMIT 1) later ON true
+    WHERE r.work_order_id = %s) AS sum
+WHERE work_order.id = %s RETURNING work_order.state
 """
+
+
+def work_order_begin(*, work_order_id: uuid.UUID) -> None:
+    """Its first run has started."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE work_order SET state = 'running', last_activity_at = clock_timestamp() "
+            "WHERE id = %s AND state = 'pending'",
+            [work_order_id],
+        )
 
 
 def work_order_lock(*, work_order_id: uuid.UUID) -> None:
@@ -30,18 +45,6 @@ def work_order_lock(*, work_order_id: uuid.UUID) -> None:
 def work_order_refresh(*, work_order_id: uuid.UUID) -> str:
     """Write and return the state that its runs add up to. Call it with the row locked."""
     with connection.cursor() as cursor:
-        cursor.execute(_STATE, [work_order_id])
-        waiting, begun, bad, stopped = cursor.fetchone()
-        if waiting:
-            state = "running" if begun else "pending"
-        elif bad:
-            state = "failed"
-        elif stopped:
-            state = "cancelled"
-        else:
-            state = "success"
-        cursor.execute(
-            "UPDATE work_order SET state = %s, last_activity_at = clock_timestamp() WHERE id = %s",
-            [state, work_order_id],
-        )
-    return state
+        cursor.execute(_REFRESH, [work_order_id, work_order_id])
+        row = cursor.fetchone()
+    return str(row[0])

@@ -4,7 +4,7 @@ Fair between projects (least recently served first), then priority, then order o
 never more than the project's and the job's limits; a job with `max_concurrency = 1` strictly in order of `lane`.
 
 * One advisory lock per project and transaction, tried and never waited for: waiting after a tried lock
-  deadlocks. A project that another claimer has is passed over, and the answer says `contended`.
+  deadlocks. A project that another claimer has is passed over, and an answer without a run says that somebody was.
 * Each statement of a VOLATILE function takes a new snapshot, so the counts are true after the lock.
 * Fast path: the first candidates of the project in order; nearly always one of them may run. Only when
   all are blocked by limits, holds or lanes, each job's own head is probed.
@@ -16,7 +16,7 @@ from django.db import migrations
 
 CLAIM = """
 CREATE FUNCTION run_claim(p_worker text, p_lease interval)
-RETURNS TABLE (run_id uuid, claim_token uuid, contended boolean) LANGUAGE plpgsql VOLATILE AS $$
+RETURNS TABLE (run_id uuid, claim_token uuid, config_version bigint) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     place record;
     chosen uuid;
@@ -32,7 +32,7 @@ BEGIN
                     WHERE r.state = 'available' AND r.project_id > b.project_id
                     ORDER BY r.project_id LIMIT 1)
             FROM busy b WHERE b.project_id IS NOT NULL)
-        SELECT p.id, p.max_concurrency
+        SELECT p.id, p.max_concurrency, p.config_version
         FROM busy b JOIN project p ON p.id = b.project_id
         LEFT JOIN project_turn t ON t.project_id = p.id
         WHERE p.archived_at IS NULL
@@ -131,11 +131,11 @@ BEGIN
         END IF;
         INSERT INTO project_turn (project_id, last_served) VALUES (place.id, clock_timestamp())
         ON CONFLICT (project_id) DO UPDATE SET last_served = excluded.last_served;
-        RETURN QUERY SELECT chosen, new_token, any_contended;
+        RETURN QUERY SELECT chosen, new_token, place.config_version;
         RETURN;
     END LOOP;
     IF any_contended THEN
-        RETURN QUERY SELECT NULL::uuid, NULL::uuid, true;
+        RETURN QUERY SELECT NULL::uuid, NULL::uuid, NULL::bigint;
     END IF;
 END $$
 """
@@ -172,7 +172,8 @@ DEFAULTS = {
     "state": {"name": "''", "codec": "'raw'"},
 }
 
-# An inbox caches its keys, triggers and jobs per process and looks at one number to know that they still hold.
+# Inboxes and workers cache keys, triggers, jobs and settings per process and look at one number to know that
+# they still hold.
 CONFIG_VERSION = """
 CREATE FUNCTION project_config_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -184,12 +185,24 @@ BEGIN
     RETURN NEW;
 END $$;
 CREATE TRIGGER config_changed AFTER INSERT OR DELETE
-    OR UPDATE OF enabled, revision, criteria, archived_at, settings ON trigger
+    OR UPDATE OF enabled, revision, criteria, archived_at, settings, condition, event, upstream_id, upstream_scope,
+                 time_zone, keeps_whole_state, workflow_id, name ON trigger
     FOR EACH ROW EXECUTE FUNCTION project_config_changed();
 CREATE TRIGGER config_changed AFTER INSERT OR DELETE OR UPDATE ON trigger_job
     FOR EACH ROW EXECUTE FUNCTION project_config_changed();
-CREATE TRIGGER config_changed AFTER INSERT OR DELETE OR UPDATE OF state, archived_at, workflow_id ON job
+CREATE TRIGGER config_changed AFTER INSERT OR DELETE OR UPDATE ON workflow
     FOR EACH ROW EXECUTE FUNCTION project_config_changed();
+CREATE TRIGGER config_changed AFTER INSERT OR DELETE OR UPDATE ON job
+    FOR EACH ROW EXECUTE FUNCTION project_config_changed();
+CREATE FUNCTION project_itself_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW IS DISTINCT FROM OLD AND NEW.config_version = OLD.config_version THEN
+        NEW.config_version := OLD.config_version + 1;
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER config_changed BEFORE UPDATE ON project
+    FOR EACH ROW EXECUTE FUNCTION project_itself_changed();
 CREATE TRIGGER config_changed AFTER INSERT OR DELETE
     OR UPDATE OF access, duplicate_path, enabled, archived_at, trigger_id ON inbox
     FOR EACH ROW EXECUTE FUNCTION project_config_changed();
@@ -197,7 +210,7 @@ CREATE TRIGGER config_changed AFTER INSERT OR DELETE OR UPDATE OF digest, expire
     FOR EACH ROW EXECUTE FUNCTION project_config_changed();
 """
 NO_CONFIG_VERSION = "".join(
-    f"DROP TRIGGER config_changed ON {table};" for table in ("trigger", "trigger_job", "job", "inbox", "inbox_auth")
+    f"DROP TRIGGER config_changed ON {table};" for table in ("trigger", "trigger_job", "workflow", "job", "inbox", "inbox_auth", "project")
 )
 
 
@@ -214,5 +227,5 @@ class Migration(migrations.Migration):
             for table, columns in DEFAULTS.items()
             for column, value in columns.items()
         ),
-        migrations.RunSQL(CONFIG_VERSION, NO_CONFIG_VERSION + "DROP FUNCTION project_config_changed();"),
+        migrations.RunSQL(CONFIG_VERSION, NO_CONFIG_VERSION + "DROP FUNCTION project_config_changed(); DROP FUNCTION project_itself_changed();"),
     ]

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from django.db import connection
 
 from runs.worker import Worker, set_current_worker
 from tests.flows.world import Engine, World
 
 
 @pytest.fixture(scope="session")
-def _worker(django_db_setup: None) -> Iterator[Worker]:
-    worker = Worker(name="flow-tests", capacity=4, sweeps=False)
-    worker.start()
-    assert worker.wait_ready(), "the zygote did not start"
+def _worker(django_db_setup: None, django_db_blocker: Any) -> Iterator[Worker]:
+    with django_db_blocker.unblock():
+        worker = Worker(name="flow-tests", capacity=4, sweeps=False)
+        worker.start()
+        assert worker.wait_ready(), "the zygote did not start"
     yield worker
-    worker.stopping = True
-    worker.zygote.stop()
-    worker.leases.stop()
-    worker._stopped.set()
-    worker.zygote.attention.set()
+    with django_db_blocker.unblock():
+        worker.stop(grace=0)
+        connection.close_pool()  # or the test database cannot be dropped
 
 
 @pytest.fixture

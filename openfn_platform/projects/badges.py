@@ -1,0 +1,22 @@
+"""Small coloured words for lists and pages. The word says it all; the colour only helps."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+Tone = Literal["plain", "good", "bad", "warn", "busy"]
+
+EMPTY = "–"
+
+
+def badge(text: str, tone: Tone = "plain", title: str = "") -> SafeString:
+    """A word in a coloured pill, with an explanation on hover."""
+    return format_html('<span class="ws-badge ws-{}" title="{}">{}</span>', tone, title, text)
+
+
+def link(url: str, text: object, title: str = "") -> SafeString:
+    """A link in a list or on a page."""
+    return format_html('<a class="ws-link" href="{}" title="{}">{}</a>', url, title, text)

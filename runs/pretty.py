@@ -1,0 +1,112 @@
+"""JSON for people, and the difference of two such texts. Pure.
+
+The text is laid out token by token and never decoded as a whole: numbers stay as they were written, names that
+occur twice stay twice, and nothing nests too deeply. What is not JSON comes out legible all the same.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+INDENT = "  "
+DEEPEST = 60  # further in, lines are not moved to the right any more
+CONTEXT = 3
+LONGEST_DIFFERENCE = 400  # lines shown
+LINES_COMPARED = 4_000  # of each side: comparing takes the product
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s"\[\]{},:]+|"')
+
+
+def pretty_json(text: str) -> str:
+    """The same document over several lines, escapes of letters resolved."""
+    return "".join(_laid_out(text))
+
+
+def _laid_out(text: str) -> Iterator[str]:
+    depth = 0
+    opened = False  # the token before was a bracket that opens: `{}` stays on its line
+    for token in _TOKEN.findall(text):
+        if token in "}]":
+            depth = max(0, depth - 1)
+            if not opened:
+                yield _line(depth)
+            yield token
+            opened = False
+            continue
+        if opened:
+            yield _line(depth)
+            opened = False
+        if token in "{[":
+            yield token
+            depth += 1
+            opened = True
+        elif token == ",":
+            yield "," + _line(depth)
+        elif token == ":":
+            yield ": "
+        else:
+            yield _readable(token)
+
+
+def _line(depth: int) -> str:
+    return "\n" + INDENT * min(depth, DEEPEST)
+
+
+def _readable(token: str) -> str:
+    r"""`"Amina Ö"` for `"Amina \u00d6"`; what no screen can show stays escaped."""
+    if "\\u" not in token:
+        return token
+    try:
+        shown = json.dumps(json.loads(token), ensure_ascii=False)
+        shown.encode()
+    except (ValueError, UnicodeEncodeError):
+        return token
+    return shown
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a difference."""
+
+    kind: str  # same | added | removed | gap
+    text: str
+    before: int | None = None  # line numbers
+    after: int | None = None
+
+
+@dataclass(frozen=True)
+class Difference:
+    lines: tuple[Line, ...]
+    cut: bool = False  # more lines than are shown
+
+    @property
+    def nothing(self) -> bool:
+        return not self.lines
+
+
+class TooLong(ValueError):
+    """Too many lines to compare."""
+
+
+def difference(before: str, after: str) -> Difference:
+    """What changed, with some lines around each change. Raises TooLong."""
+    old, new = before.splitlines(), after.splitlines()
+    if max(len(old), len(new)) > LINES_COMPARED:
+        raise TooLong
+    lines: list[Line] = []
+    for number, group in enumerate(difflib.SequenceMatcher(None, old, new).get_grouped_opcodes(CONTEXT)):
+        if number:
+            lines.append(Line("gap", "…"))
+        for tag, start, end, start_after, end_after in group:
+            if tag == "equal":
+                lines += [
+                    Line("same", old[at], at + 1, start_after + at - start + 1) for at in range(start, end)
+                ]
+                continue
+            lines += [Line("removed", old[at], before=at + 1) for at in range(start, end)]
+            lines += [Line("added", new[at], after=at + 1) for at in range(start_after, end_after)]
+    return Difference(tuple(lines[:LONGEST_DIFFERENCE]), cut=len(lines) > LONGEST_DIFFERENCE)

@@ -69,10 +69,13 @@ class Partner(ThreadingHTTPServer):
 class Senders:
     """Partners' programs: each message is sent until it was accepted, and then once more."""
 
-    def __init__(self, *, product: Product, address: str, messages: int, threads: int = 4) -> None:
+    def __init__(
+        self, *, product: Product, address: str, messages: int, seconds: float, threads: int = 4
+    ) -> None:
         self.product, self.address, self.messages = product, address, messages
         self.accepted: dict[int, list[dict[str, Any]]] = {n: [] for n in range(messages)}
         self.refused: Counter[str] = Counter()
+        self.pause = seconds * threads / (2 * messages)  # so that they come while things are killed
         self.stop = threading.Event()
         self._next = iter(range(messages))
         self._lock = threading.Lock()
@@ -94,6 +97,7 @@ class Senders:
                     time.sleep(0.2)
                 else:
                     self.accepted[number].append(answer)
+                    time.sleep(self.pause * 0.9)
 
     def _post(self, number: int) -> dict[str, Any] | None:
         kind = "slow" if number % 5 == 4 else "safe"
@@ -121,10 +125,15 @@ class Chaos:
         self.product, self.servers = product, servers
         self.done: Counter[str] = Counter()
         self._frozen: list[tuple[float, str]] = []
-        self._postgres_at = 0.0
+        # What must not be left to chance, by share of the whole time.
+        self._planned = [(0.2, self.freeze), (0.35, self.postgres), (0.5, self.web), (0.7, self.postgres)]
 
-    def round(self, elapsed: float) -> None:
+    def round(self, share: float) -> None:
         self._thaw()
+        if self._planned and share >= self._planned[0][0]:
+            self._planned.pop(0)[1]()
+            self.product.revive()
+            return
         deeds = [
             (5, self.worker),
             (4, self.zygote),
@@ -133,12 +142,8 @@ class Chaos:
             (2, self.redis_flushed),
             (2, self.freeze),
             (1, self.web),
-            (1 if elapsed - self._postgres_at > 12 else 0, self.postgres),
         ]
-        deed = self.random.choices([d for _, d in deeds], [w for w, _ in deeds])[0]
-        if deed == self.postgres:
-            self._postgres_at = elapsed
-        deed()
+        self.random.choices([deed for _, deed in deeds], [weight for weight, _ in deeds])[0]()
         self.product.revive()
 
     def worker(self) -> None:
@@ -247,13 +252,15 @@ def play(given: argparse.Namespace, *, servers: Servers, product: Product) -> in
         product.start_worker(f"worker-{number}")
     product.start_beat("beat-1")
     product.start_beat("beat-2")
-    senders = Senders(product=product, address=str(scene.address), messages=given.messages)
+    senders = Senders(
+        product=product, address=str(scene.address), messages=given.messages, seconds=given.seconds
+    )
     chaos = Chaos(seed=given.seed, product=product, servers=servers)
     time.sleep(3)
     senders.start()
     began = time.monotonic()
     while time.monotonic() - began < given.seconds:
-        chaos.round(time.monotonic() - began)
+        chaos.round((time.monotonic() - began) / given.seconds)
         time.sleep(chaos.random.uniform(0.3, 1.1))
     chaos.end()
     for thread in senders.threads:

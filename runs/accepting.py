@@ -16,32 +16,35 @@ from typing import Any
 from django.db import connection
 
 from openfn_platform.common.ids import uuid7
+from openfn_platform.common.prepared import fetch_prepared
 from runs.models import StateKind
 from runs.permits import publish_on_commit
 from runs.states import packed
-from triggers.initial import initial_state
+from triggers.initial import BOM, initial_state
 from triggers.receiving import OtherBody, Received
 
 _STORE = """
 WITH mark AS (
     INSERT INTO idempotency_key (project_id, inbox_id, source, key, digest, message_id, answer)
-    SELECT %(project)s, %(inbox)s, %(key_source)s, %(key)s, %(digest)s, %(message)s, %(answer)s::jsonb
+    SELECT %(project)s, %(inbox)s, %(key_source)s::text, %(key)s::text, %(digest)s, %(message)s, %(answer)s::jsonb
     WHERE %(key)s::text <> ''
     ON CONFLICT (inbox_id, source, key) DO NOTHING RETURNING 1),
 go AS (SELECT 1 WHERE %(key)s::text = '' OR EXISTS (SELECT 1 FROM mark)),
 stored AS (
     INSERT INTO message (id, project_id, inbox_id, content_type, size, digest, sender_key, intake, matched, matching)
-    SELECT %(message)s, %(project)s, %(inbox)s, %(content_type)s, %(size)s, %(digest)s, %(key)s, %(intake)s,
-           %(matched)s, %(matching)s::jsonb
+    SELECT %(message)s, %(project)s, %(inbox)s, %(content_type)s::text, %(size)s::int, %(digest)s, %(key)s::text,
+           %(intake)s::uuid, %(matched)s, %(matching)s::jsonb
     FROM go RETURNING 1),
 payload AS (
     INSERT INTO message_payload (message_id, method, path, query, headers, raw, body)
-    SELECT %(message)s, %(method)s, %(path)s, %(query)s::jsonb, %(headers)s::jsonb, %(raw)s, %(body)s::jsonb FROM go)
+    SELECT %(message)s, %(method)s::text, %(path)s::text, %(query)s::jsonb, %(headers)s::jsonb, %(raw)s,
+           %(body)s::jsonb FROM go)
 """
 _START = """,
 input AS (
     INSERT INTO state (id, project_id, kind, codec, body, size, digest)
-    SELECT %(state)s, %(project)s, %(input)s, %(codec)s, %(state_body)s, %(state_size)s, %(state_digest)s FROM go),
+    SELECT %(state)s, %(project)s, %(input)s::text, %(codec)s::text, %(state_body)s, %(state_size)s::int,
+           %(state_digest)s FROM go),
 orders AS (
     INSERT INTO work_order (id, project_id, workflow_id, cause, message_id)
     SELECT o.id, %(project)s, o.workflow, 'message', %(message)s
@@ -102,10 +105,7 @@ def message_accept(*, received: Received) -> Accepted:
     if orders:
         sql += _START
         values |= _start_values(received, orders)
-    with connection.cursor() as cursor:
-        cursor.execute(sql + _END, values)
-        stored = cursor.fetchone()[0]
-    if not stored:
+    if not fetch_prepared(sql + _END, values)[0][0]:
         return _first_answer(received)
     publish_on_commit(sum(len(order.runs) for order in orders))
     return Accepted(answer=answer, replayed=False)
@@ -150,7 +150,7 @@ def _message_values(
         "query": json.dumps(received.query),
         "headers": json.dumps(received.headers),
         "raw": received.raw,
-        "body": json.dumps(received.body),
+        "body": received.raw.removeprefix(BOM).decode(),  # parsed before; PostgreSQL reads the same text
     }
 
 

@@ -21,13 +21,15 @@ from openfn_platform.common.errors import NotFound, PlatformError
 from openfn_platform.common.models import as_uuid
 from runs.accepting import message_accept
 from runs.models import Run, WorkOrder
-from triggers.bodies import CutShort, Refused, TooLarge
+from triggers.bodies import CutShort, NotStorable, Refused, TooLarge
 from triggers.listening import Key, Listening, listening_at
 from triggers.models import Message
 from triggers.receiving import receive, sender_key
 from triggers.refusals import refusal_count
 
 WAITING_CHECK_SECONDS = 5.0
+DISCARDED_BYTES = 64_000_000
+DISCARDED_AT_ONCE = 64_000
 
 
 class BadLength(Refused):
@@ -68,9 +70,9 @@ class InboxView(APIView):
     def _take(self, request: HttpRequest, listening: Listening) -> HttpResponse:
         limit = listening.max_body_bytes
         length = _length(request)
-        if length > limit:
-            raise TooLarge()
         key = sender_key(listening=listening, offered=_offered_key(request))
+        if "%00" in request.META.get("QUERY_STRING", ""):
+            raise NotStorable("The address has a character that cannot be stored: %00.")
         _check_waiting(listening)
         raw = _read(request, limit=limit, length=length)
         received = receive(
@@ -135,6 +137,9 @@ def _length(request: HttpRequest) -> int:
 def _read(request: HttpRequest, *, limit: int, length: int) -> bytes:
     """The body, counted while it is read: a chunked one says no length beforehand."""
     source: Any = request
+    if length > limit:
+        _discard(source)
+        raise TooLarge()
     if not length and isinstance(request, WSGIRequest) and request.META.get("HTTP_TRANSFER_ENCODING"):
         # Django reads nothing without a length; a server that says so ends its input where the body ends.
         if not request.environ.get("wsgi.input_terminated"):
@@ -142,10 +147,18 @@ def _read(request: HttpRequest, *, limit: int, length: int) -> bytes:
         source = request.environ["wsgi.input"]
     raw: bytes = source.read(limit + 1)
     if len(raw) > limit:
+        _discard(source)
         raise TooLarge()
     if len(raw) < length:
         raise CutShort()
     return raw
+
+
+def _discard(source: Any) -> None:
+    """Let a sender finish: one that still sends when we hang up sees a broken connection and not the reason."""
+    for _ in range(DISCARDED_BYTES // DISCARDED_AT_ONCE):
+        if not source.read(DISCARDED_AT_ONCE):
+            break
 
 
 _waiting_until: dict[uuid.UUID, tuple[float, bool]] = {}

@@ -1,6 +1,6 @@
 """JSON for people, and the difference of two such texts. Pure.
 
-The text is laid out token by token and never decoded as a whole: numbers stay as they were written, names that
+The text is laid out piece by piece and never decoded as a whole: numbers stay as they were written, names that
 occur twice stay twice, and nothing nests too deeply. What is not JSON comes out legible all the same.
 """
 
@@ -28,43 +28,43 @@ def pretty_json(text: str) -> str:
 
 def _laid_out(text: str) -> Iterator[str]:
     depth = 0
-    opened = False  # the token before was a bracket that opens: `{}` stays on its line
-    for token in _TOKEN.findall(text):
-        if token in "}]":
+    opened = False  # the piece before was a bracket that opens: `{}` stays on its line
+    for piece in _TOKEN.findall(text):
+        if piece in "}]":
             depth = max(0, depth - 1)
             if not opened:
                 yield _line(depth)
-            yield token
+            yield piece
             opened = False
             continue
         if opened:
             yield _line(depth)
             opened = False
-        if token in "{[":
-            yield token
+        if piece in "{[":
+            yield piece
             depth += 1
             opened = True
-        elif token == ",":
+        elif piece == ",":
             yield "," + _line(depth)
-        elif token == ":":
+        elif piece == ":":
             yield ": "
         else:
-            yield _readable(token)
+            yield _readable(piece)
 
 
 def _line(depth: int) -> str:
     return "\n" + INDENT * min(depth, DEEPEST)
 
 
-def _readable(token: str) -> str:
+def _readable(piece: str) -> str:
     r"""`"Amina Ö"` for `"Amina \u00d6"`; what no screen can show stays escaped."""
-    if "\\u" not in token:
-        return token
+    if "\\u" not in piece:
+        return piece
     try:
-        shown = json.dumps(json.loads(token), ensure_ascii=False)
+        shown = json.dumps(json.loads(piece), ensure_ascii=False)
         shown.encode()
     except (ValueError, UnicodeEncodeError):
-        return token
+        return piece
     return shown
 
 

@@ -210,7 +210,8 @@ CREATE TRIGGER config_changed AFTER INSERT OR DELETE OR UPDATE OF digest, expire
     FOR EACH ROW EXECUTE FUNCTION project_config_changed();
 """
 NO_CONFIG_VERSION = "".join(
-    f"DROP TRIGGER config_changed ON {table};" for table in ("trigger", "trigger_job", "workflow", "job", "inbox", "inbox_auth", "project")
+    f"DROP TRIGGER config_changed ON {table};"
+    for table in ("trigger", "trigger_job", "workflow", "job", "inbox", "inbox_auth", "project")
 )
 
 
@@ -227,5 +228,9 @@ class Migration(migrations.Migration):
             for table, columns in DEFAULTS.items()
             for column, value in columns.items()
         ),
-        migrations.RunSQL(CONFIG_VERSION, NO_CONFIG_VERSION + "DROP FUNCTION project_config_changed(); DROP FUNCTION project_itself_changed();"),
+        migrations.RunSQL(
+            CONFIG_VERSION,
+            NO_CONFIG_VERSION
+            + "DROP FUNCTION project_config_changed(); DROP FUNCTION project_itself_changed();",
+        ),
     ]

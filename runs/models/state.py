@@ -20,7 +20,10 @@ class StateKind(models.TextChoices):
 
 
 class State(Row):
-    project = models.ForeignKey("projects.Project", models.PROTECT, related_name="+", db_index=False)
+    # Unconstrained, as nothing points here either: rows that are written most and may be partitioned.
+    project = models.ForeignKey(
+        "projects.Project", models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
     kind = models.CharField(max_length=7, choices=StateKind)
     codec = models.CharField(max_length=4, default="raw")  # raw | zstd
     body = models.BinaryField(null=True)  # null: wiped

@@ -26,8 +26,9 @@ class WorkOrderState(models.TextChoices):
 
 
 class WorkOrder(Row):
+    # As in Run: the workflow vouches for the project.
     project = models.ForeignKey(
-        "projects.Project", models.PROTECT, related_name="work_orders", db_index=False
+        "projects.Project", models.PROTECT, related_name="work_orders", db_index=False, db_constraint=False
     )
     workflow = TenantKey("jobs.Workflow", related_name="work_orders")
     cause = models.CharField(max_length=7, choices=Cause)

@@ -1,0 +1,17 @@
+"""Addresses of jobs and workflows, below /api/v1/."""
+
+from typing import Any
+
+from django.urls import path
+
+from jobs.api.views import JobViewSet, WorkflowViewSet
+
+LIST: dict[str, Any] = {"get": "list"}
+ONE: dict[str, Any] = {"get": "retrieve"}
+
+urlpatterns = [
+    path("workflows", WorkflowViewSet.as_view(LIST), name="api-workflows"),
+    path("workflows/<str:id>", WorkflowViewSet.as_view(ONE), name="api-workflow"),
+    path("jobs", JobViewSet.as_view(LIST), name="api-jobs"),
+    path("jobs/<str:id>", JobViewSet.as_view(ONE), name="api-job"),
+]

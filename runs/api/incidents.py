@@ -1,0 +1,68 @@
+"""Incidents: equal failures taken together; to take them and to put them aside."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from openfn_platform.common.parameters import of_flag, of_id_or_key, of_time, of_words
+from openfn_platform.projects.api.base import ProjectViewSet
+from openfn_platform.projects.api.described import bad_body, not_found, not_now
+from openfn_platform.projects.models import Role
+from runs.api.runs import body_refuse
+from runs.api.serializers import DismissSerializer, IncidentSerializer
+from runs.incidents import incident_dismiss, incident_take
+from runs.models import Incident
+from runs.models.incident import IncidentKind
+from triggers.api.parsing import DocumentParser
+
+
+@extend_schema_view(
+    list=extend_schema(summary="Incidents, newest first", tags=["incidents"]),
+    retrieve=extend_schema(
+        summary="One incident", tags=["incidents"], responses={200: IncidentSerializer, **not_found}
+    ),
+)
+class IncidentViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Incident]):
+    queryset = Incident.objects.select_related("taken_by")
+    serializer_class = IncidentSerializer
+    parser_classes = (DocumentParser,)
+    parameters = (
+        of_flag("open", "Only those that go on, or only closed ones.", path="closed_at__isnull"),
+        of_words("kind", "Of this kind.", path="kind", words=IncidentKind.values),
+        of_id_or_key("job", "Of this job, by id or key.", path="job"),
+        of_time("opened_after", "Opened after this time.", path="opened_at__gt"),
+        of_time("opened_before", "Opened before this time.", path="opened_at__lt"),
+    )
+    needs = {"take": Role.OPERATOR, "dismiss": Role.OPERATOR}
+
+    @extend_schema(
+        operation_id="incidents_take",
+        summary="Take it",
+        description="Others see that somebody looks after it.",
+        tags=["incidents"],
+        request=None,
+        responses={200: IncidentSerializer, **not_found, **not_now},
+    )
+    def take(self, request: Request, id: str) -> Response:
+        body_refuse(request)
+        incident_take(incident=self.get_object(), by=self.actor)
+        return Response(IncidentSerializer(self.get_object()).data)
+
+    @extend_schema(
+        operation_id="incidents_dismiss",
+        summary="Put it aside",
+        description="Its failures no longer count, and it closes with the reason given.",
+        tags=["incidents"],
+        request=DismissSerializer,
+        responses={200: IncidentSerializer, **bad_body, **not_found, **not_now},
+        examples=[OpenApiExample("A test", value={"reason": "We were testing."}, request_only=True)],
+    )
+    def dismiss(self, request: Request, id: str) -> Response:
+        wanted = DismissSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        reason = wanted.validated_data["reason"]
+        incident_dismiss(incident=self.get_object(), by=self.actor, reason=reason)
+        return Response(IncidentSerializer(self.get_object()).data)

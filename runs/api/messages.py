@@ -1,0 +1,80 @@
+"""Messages: what arrived, what it started, and why not more; their bodies for those who may see data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Prefetch
+from django.http.response import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from openfn_platform.common.errors import NotFound
+from openfn_platform.common.parameters import of_flag, of_id, of_time
+from openfn_platform.projects.api.base import ProjectViewSet
+from openfn_platform.projects.api.described import not_found
+from openfn_platform.projects.auditing import audit
+from runs.api.raw import not_modified, raw_answer
+from runs.api.serializers import MessageDetailSerializer, MessageSerializer
+from runs.models import WorkOrder
+from triggers.explaining import matching_explain
+from triggers.models import Message, MessagePayload
+
+_BODY = OpenApiResponse(
+    response=OpenApiTypes.OBJECT, description="The body byte for byte as it was sent; ETag is its SHA-256."
+)
+
+
+class BodyGone(NotFound):
+    """The body of this message was erased, or is older than the project keeps payloads."""
+
+    code = "body_gone"
+
+
+@extend_schema_view(list=extend_schema(summary="Messages, newest first", tags=["messages"]))
+class MessageViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Message]):
+    queryset = Message.objects.prefetch_related(
+        Prefetch("work_orders", WorkOrder.objects.only("message", "project"))
+    ).defer("matching")
+    serializer_class = MessageSerializer
+    parameters = (
+        of_id("inbox", "That arrived at this inbox.", path="inbox_id"),
+        of_flag("matched", "Only those that started something, or only those that did not.", path="matched"),
+        of_time("received_after", "Received after this time.", path="created_at__gt"),
+        of_time("received_before", "Received before this time.", path="created_at__lt"),
+    )
+    shows_data = frozenset({"body"})
+
+    @extend_schema(
+        summary="One message, with what each trigger made of it",
+        tags=["messages"],
+        responses={200: MessageDetailSerializer, **not_found},
+    )
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        message = self.get_object()
+        matching = matching_explain(message=message, reasons=self.actor.may_see_data(self.project))
+        return Response(MessageDetailSerializer(message, context={"matching": matching}).data)
+
+    @extend_schema(
+        operation_id="messages_body",
+        summary="Its body",
+        tags=["messages"],
+        responses={200: _BODY, **not_found},
+    )
+    def body(self, request: Request, id: str) -> HttpResponseBase:
+        message = self.get_object()
+        digest = bytes(message.digest)
+        payload = MessagePayload.objects.filter(message_id=message.pk)
+        if message.body_wiped_at is not None or not payload.exists():
+            raise BodyGone()
+        unchanged = not_modified(request=request, digest=digest)
+        if unchanged is not None:
+            return unchanged
+        raw = payload.values_list("raw", flat=True).first()
+        if raw is None:
+            raise BodyGone()
+        audit("payload opened", self.actor, project=self.project, target=message, changes={"what": "body"})
+        return raw_answer(chunks=[bytes(raw)], size=len(raw), digest=digest, content_type="application/json")

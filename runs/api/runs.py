@@ -1,0 +1,204 @@
+"""Runs: lists, one, its log, its states, retry, cancel."""
+
+from __future__ import annotations
+
+import json
+import uuid
+
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+    extend_schema_view,
+)
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from openfn_platform.common.errors import NotFound
+from openfn_platform.common.pagination import PAGE_SIZE, next_address, page_response, page_size
+from openfn_platform.common.parameters import of_id, of_id_or_key, of_time, of_words, whole_number
+from openfn_platform.common.serializing import StrictSerializer
+from openfn_platform.projects.api.base import ProjectViewSet
+from openfn_platform.projects.api.described import bad_body, not_found, not_now
+from openfn_platform.projects.auditing import audit
+from openfn_platform.projects.models import Role
+from runs.api.raw import state_answer
+from runs.api.serializers import LogLineSerializer, LogPageSerializer, RetrySerializer, RunSerializer
+from runs.cancelling import run_cancel
+from runs.models import LogLine, Run, RunMode, RunState
+from runs.retrying import run_retry
+from runs.states import state_read
+from triggers.api.parsing import DocumentParser
+
+AFTER = "after"
+LOG_PAGE = 200
+LARGEST_LOG_PAGE = 1_000
+LAST_LINE = 2**31 - 1
+
+_RAW = OpenApiResponse(
+    response=OpenApiTypes.OBJECT, description="The JSON text as it is stored; ETag is its SHA-256."
+)
+
+
+class NothingYet(NotFound):
+    """There is nothing here yet."""
+
+    code = "nothing_yet"
+
+
+@extend_schema_view(
+    list=extend_schema(summary="Runs, newest first", tags=["runs"]),
+    retrieve=extend_schema(summary="One run", tags=["runs"], responses={200: RunSerializer, **not_found}),
+)
+class RunViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Run]):
+    queryset = Run.objects.select_related("work_order").only(
+        "project",
+        "work_order__message",
+        "job",
+        "workflow",
+        "trigger",
+        "state",
+        "attempt",
+        "retry_of",
+        "parent",
+        "error_type",
+        "error_message",
+        "created_at",
+        "started_at",
+        "finished_at",
+        "input",
+        "final",
+    )
+    serializer_class = RunSerializer
+    parser_classes = (DocumentParser,)
+    parameters = (
+        of_words("state", "In these states.", path="state", words=RunState.values),
+        of_id_or_key("job", "Of this job, by id or key.", path="job"),
+        of_id_or_key("workflow", "Of this workflow, by id or key.", path="workflow"),
+        of_id_or_key("trigger", "Started by this trigger, by id or key.", path="trigger"),
+        of_id("work_order", "Of this work order.", path="work_order_id"),
+        of_id("message", "Begun by this message.", path="work_order__message_id"),
+        of_id("retry_of", "Retries of this run.", path="retry_of_id"),
+        of_id("parent", "Started by the end of this run.", path="parent_id"),
+        of_time("inserted_after", "Made after this time.", path="created_at__gt"),
+        of_time("inserted_before", "Made before this time.", path="created_at__lt"),
+        of_words(
+            "mode",
+            "Real runs, dry runs or test runs.",
+            path="mode",
+            words=RunMode.values,
+            usual=RunMode.LIVE.value,
+        ),
+    )
+    needs = {"retry": Role.OPERATOR, "cancel": Role.OPERATOR}
+    shows_data = frozenset({"log", "input", "final_state"})
+    takes = {"log": (AFTER, PAGE_SIZE)}
+
+    @extend_schema(
+        operation_id="runs_log",
+        summary="Its log",
+        description="Lines appear while the run goes on. To follow it, ask again with `after` = the last `seq`.",
+        tags=["runs"],
+        parameters=[
+            OpenApiParameter(AFTER, int, description="Lines behind this `seq`."),
+            OpenApiParameter(
+                PAGE_SIZE, int, description=f"At most {LARGEST_LOG_PAGE:,}; usually {LOG_PAGE}."
+            ),
+        ],
+        responses={200: LogPageSerializer, **not_found},
+    )
+    def log(self, request: Request, id: str) -> Response:
+        run = self.get_object()
+        size = page_size(request, usual=LOG_PAGE, largest=LARGEST_LOG_PAGE)
+        lines = LogLine.objects.filter(run_id=run.pk, project_id=run.project_id)
+        after = request.query_params.get(AFTER)
+        if after is not None:
+            lines = lines.filter(seq__gt=whole_number(AFTER, after, least=0, most=LAST_LINE))
+        page = list(lines.order_by("seq")[: size + 1])
+        more = len(page) > size
+        page = page[:size]
+        following = next_address(request, **{AFTER: str(page[-1].seq)}) if more else None
+        return page_response(list(LogLineSerializer(page, many=True).data), following)
+
+    @extend_schema(
+        operation_id="runs_input", summary="Its input", tags=["runs"], responses={200: _RAW, **not_found}
+    )
+    def input(self, request: Request, id: str) -> HttpResponseBase:
+        run = self.get_object()
+        waits = "This run has no input yet: a schedule's is made when its turn has come."
+        return self._state(run=run, state_id=run.input_id, what="input", absent=waits)
+
+    @extend_schema(
+        operation_id="runs_final_state",
+        summary="Its final state",
+        description="Of a run that failed: its state at that moment, if it could still be saved.",
+        tags=["runs"],
+        responses={200: _RAW, **not_found},
+    )
+    def final_state(self, request: Request, id: str) -> HttpResponseBase:
+        run = self.get_object()
+        ended = run.state not in (RunState.AVAILABLE, RunState.CLAIMED, RunState.STARTED)
+        absent = "This run ended without a state." if ended else "This run has not ended yet."
+        return self._state(run=run, state_id=run.final_id, what="final state", absent=absent)
+
+    def _state(self, *, run: Run, state_id: uuid.UUID | None, what: str, absent: str) -> HttpResponseBase:
+        if state_id is None:
+            raise NothingYet(absent)
+        answer = state_answer(request=self.request, project_id=run.project_id, state_id=state_id)
+        if answer.status_code == 200:
+            audit("payload opened", self.actor, project=self.project, target=run, changes={"what": what})
+        return answer
+
+    @extend_schema(
+        operation_id="runs_retry",
+        summary="Retry it",
+        description="Makes the next attempt of an ended run, as it was or with a corrected input.",
+        tags=["runs"],
+        request=RetrySerializer,
+        responses={201: RunSerializer, **bad_body, **not_found, **not_now},
+        examples=[
+            OpenApiExample("As it was", value={}, request_only=True),
+            OpenApiExample("Corrected", value={"data": {"form": {"sex": "female"}}}, request_only=True),
+        ],
+    )
+    def retry(self, request: Request, id: str) -> Response:
+        run = self.get_object()
+        wanted = RetrySerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        values = wanted.validated_data
+        corrected = values.get("input")
+        if "data" in values:
+            kept = json.loads(state_read(state_id=run.input_id)) if run.input_id else {}
+            corrected = {**kept, "data": values["data"]}
+        attempt = run_retry(run=run, by=self.actor, corrected=corrected, same_code=values["same_code"])
+        return run_made(attempt)
+
+    @extend_schema(
+        operation_id="runs_cancel",
+        summary="Cancel it",
+        description="200: it is cancelled. 202: it was running and its worker has been asked to stop it.",
+        tags=["runs"],
+        request=None,
+        responses={200: RunSerializer, 202: RunSerializer, **not_found, **not_now},
+    )
+    def cancel(self, request: Request, id: str) -> Response:
+        body_refuse(request)
+        run = self.get_object()
+        at_once = run_cancel(run=run, by=self.actor)
+        return Response(RunSerializer(self.get_object()).data, status=200 if at_once else 202)
+
+
+def run_made(run: Run) -> Response:
+    """201, with the run and its address."""
+    headers = {"Location": reverse("api-run", kwargs={"id": run.pk})}
+    return Response(RunSerializer(run).data, status=201, headers=headers)
+
+
+def body_refuse(request: Request) -> None:
+    """For deeds that take nothing: a field that somebody hopes to be heard is refused."""
+    StrictSerializer(data=request.data).is_valid(raise_exception=True)

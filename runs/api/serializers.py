@@ -1,0 +1,206 @@
+"""Runs, work orders, messages and incidents as programs see them."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from openfn_platform.common.serializing import IdField, StrictSerializer, TextOrNull
+from runs.models import Incident, LogLine, Run, WorkOrder
+from triggers.models import Message
+
+
+class RunSerializer(serializers.ModelSerializer[Run]):
+    message = serializers.UUIDField(
+        source="work_order.message_id",
+        read_only=True,
+        allow_null=True,
+        help_text="The message that began its work order, if one did.",
+    )
+    state = serializers.CharField(
+        read_only=True,
+        help_text="available → claimed → started → one of success, failed, crashed, killed, exception, cancelled, "
+        "skipped, lost.",
+    )
+    attempt = serializers.IntegerField(read_only=True, help_text="1, and one more for each retry.")
+    error_type = TextOrNull(help_text="For example JobError, AdaptorError, TimeoutError.")
+    error_message = TextOrNull(help_text="One sentence.")
+    inserted_at = serializers.DateTimeField(source="created_at", read_only=True)
+
+    class Meta:
+        model = Run
+        fields = (
+            "id",
+            "work_order",
+            "job",
+            "workflow",
+            "trigger",
+            "message",
+            "state",
+            "attempt",
+            "retry_of",
+            "parent",
+            "error_type",
+            "error_message",
+            "inserted_at",
+            "started_at",
+            "finished_at",
+        )
+        read_only_fields = fields
+        extra_kwargs = {
+            "retry_of": {"help_text": "The run that this one repeats."},
+            "parent": {"help_text": "The run whose end started this one."},
+        }
+
+
+class LogLineSerializer(serializers.ModelSerializer[LogLine]):
+    class Meta:
+        model = LogLine
+        fields = ("seq", "at", "level", "text")
+        read_only_fields = fields
+
+
+class LogPageSerializer(serializers.Serializer[Any]):
+    results = LogLineSerializer(many=True)
+    next = serializers.URLField(allow_null=True, help_text="Null when there are no more lines so far.")
+
+
+class WorkOrderSerializer(serializers.ModelSerializer[WorkOrder]):
+    cause = serializers.CharField(read_only=True, help_text="message, slot, manual, api or trial.")
+    state = serializers.CharField(
+        read_only=True, help_text="pending, running, success, failed (and nothing caught it) or cancelled."
+    )
+    inserted_at = serializers.DateTimeField(source="created_at", read_only=True)
+
+    class Meta:
+        model = WorkOrder
+        fields = ("id", "workflow", "cause", "message", "slot", "state", "inserted_at", "last_activity_at")
+        read_only_fields: tuple[str, ...] = fields
+
+
+class WorkOrderDetailSerializer(WorkOrderSerializer):
+    runs = RunSerializer(many=True, read_only=True, help_text="In the order in which they were made.")
+
+    class Meta(WorkOrderSerializer.Meta):
+        fields = (*WorkOrderSerializer.Meta.fields, "runs")  # type: ignore[assignment]  # one name more
+        read_only_fields = fields
+
+
+class MessageSerializer(serializers.ModelSerializer[Message]):
+    received_at = serializers.DateTimeField(source="created_at", read_only=True)
+    size = serializers.IntegerField(read_only=True, help_text="Of the body, in bytes.")
+    matched = serializers.BooleanField(read_only=True, help_text="Whether it started anything.")
+    work_orders = serializers.SerializerMethodField(help_text="Ids; one for each workflow that it started.")
+
+    class Meta:
+        model = Message
+        fields = ("id", "inbox", "received_at", "content_type", "size", "matched", "work_orders")
+        read_only_fields: tuple[str, ...] = fields
+
+    def get_work_orders(self, message: Message) -> list[uuid.UUID]:
+        return sorted(order.pk for order in message.work_orders.all())
+
+
+class StartedJobSerializer(serializers.Serializer[Any]):
+    job = serializers.UUIDField()
+    outcome = serializers.CharField(help_text="run, paused, off or archived.")
+
+
+class MatchingSerializer(serializers.Serializer[Any]):
+    trigger = serializers.UUIDField()
+    revision = serializers.IntegerField(help_text="Of the trigger, when the message arrived.")
+    matched = serializers.BooleanField()
+    jobs = StartedJobSerializer(many=True)
+    reasons = serializers.ListField(
+        child=serializers.CharField(),
+        allow_null=True,
+        help_text="Why it did not match, quoting the message: only with the scope read-data, else null.",
+    )
+
+
+class MessageDetailSerializer(MessageSerializer):
+    matching = serializers.SerializerMethodField(help_text="Every trigger that listened.")
+
+    class Meta(MessageSerializer.Meta):
+        fields = (*MessageSerializer.Meta.fields, "matching")  # type: ignore[assignment]  # one name more
+        read_only_fields = fields
+
+    @extend_schema_field(MatchingSerializer(many=True))
+    def get_matching(self, message: Message) -> Any:
+        return MatchingSerializer(self.context["matching"], many=True).data
+
+
+class IncidentSerializer(serializers.ModelSerializer[Incident]):
+    kind = serializers.CharField(read_only=True, help_text="run, hold, pause or alarm.")
+    error_type = TextOrNull()
+    message = TextOrNull(help_text="The newest error's sentence.")
+    closed_reason = TextOrNull()
+    last_run = serializers.UUIDField(source="last_run_id", read_only=True, allow_null=True)
+    taken_by = serializers.CharField(
+        read_only=True,
+        allow_null=True,
+        help_text="The person who looks after it; null with `taken_at` when a program took it.",
+    )
+
+    class Meta:
+        model = Incident
+        fields = (
+            "id",
+            "kind",
+            "job",
+            "error_type",
+            "title",
+            "message",
+            "count",
+            "opened_at",
+            "last_at",
+            "last_run",
+            "taken_by",
+            "taken_at",
+            "closed_at",
+            "closed_reason",
+        )
+        read_only_fields = fields
+
+
+# --- what is sent ---------------------------------------------------------------------------------
+
+
+class RetrySerializer(StrictSerializer):
+    """Nothing at all repeats the run as it was, with the job's live code."""
+
+    input = serializers.DictField(required=False, help_text="Instead of the whole input: a state.")
+    data = serializers.JSONField(  # type: ignore[assignment]  # fields are taken out of the class
+        required=False, allow_null=True, help_text="Instead of the input's `data`; the rest stays."
+    )
+    same_code = serializers.BooleanField(
+        required=False, default=False, help_text="The code as that run had it, not as it is live now."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "input" in attrs and "data" in attrs:
+            raise serializers.ValidationError("Give `input` or `data`, not both.")
+        return attrs
+
+
+class StartSerializer(StrictSerializer):
+    """One of these; nothing at all starts with empty `data`."""
+
+    data = serializers.JSONField(  # type: ignore[assignment]  # as above
+        required=False, allow_null=True, help_text="Becomes `state.data`."
+    )
+    state = serializers.DictField(required=False, help_text="The whole initial state.")
+    message = IdField(required=False, help_text="As if this message had started the job.")
+    run = IdField(required=False, help_text="With the input of this run.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if len(attrs) > 1:
+            raise serializers.ValidationError(f"Give one of {', '.join(self.fields)}, not several.")
+        return attrs
+
+
+class DismissSerializer(StrictSerializer):
+    reason = serializers.CharField(max_length=300, help_text="Why nobody needs to act; others read it.")

@@ -1,0 +1,41 @@
+"""Addresses of what happened, below /api/v1/, and of the API's index."""
+
+from typing import Any
+
+from django.urls import path
+
+from runs.api.incidents import IncidentViewSet
+from runs.api.index import IndexView, SchemaView
+from runs.api.messages import MessageViewSet
+from runs.api.runs import RunViewSet
+from runs.api.starting import JobStartView
+from runs.api.work_orders import WorkOrderViewSet
+
+LIST: dict[str, Any] = {"get": "list"}
+ONE: dict[str, Any] = {"get": "retrieve"}
+
+urlpatterns = [
+    path("", IndexView.as_view(), name="api-index"),
+    path("schema", SchemaView.as_view(), name="api-schema"),
+    path("runs", RunViewSet.as_view(LIST), name="api-runs"),
+    path("runs/<str:id>", RunViewSet.as_view(ONE), name="api-run"),
+    path("runs/<str:id>/log", RunViewSet.as_view({"get": "log"}), name="api-run-log"),
+    path("runs/<str:id>/input", RunViewSet.as_view({"get": "input"}), name="api-run-input"),
+    path("runs/<str:id>/final-state", RunViewSet.as_view({"get": "final_state"}), name="api-run-final-state"),
+    path("runs/<str:id>/retry", RunViewSet.as_view({"post": "retry"}), name="api-run-retry"),
+    path("runs/<str:id>/cancel", RunViewSet.as_view({"post": "cancel"}), name="api-run-cancel"),
+    path("work-orders", WorkOrderViewSet.as_view(LIST), name="api-work-orders"),
+    path("work-orders/<str:id>", WorkOrderViewSet.as_view(ONE), name="api-work-order"),
+    path("messages", MessageViewSet.as_view(LIST), name="api-messages"),
+    path("messages/<str:id>", MessageViewSet.as_view(ONE), name="api-message"),
+    path("messages/<str:id>/body", MessageViewSet.as_view({"get": "body"}), name="api-message-body"),
+    path("jobs/<str:id>/run", JobStartView.as_view({"post": "run"}), name="api-job-run"),
+    path("incidents", IncidentViewSet.as_view(LIST), name="api-incidents"),
+    path("incidents/<str:id>", IncidentViewSet.as_view(ONE), name="api-incident"),
+    path("incidents/<str:id>/take", IncidentViewSet.as_view({"post": "take"}), name="api-incident-take"),
+    path(
+        "incidents/<str:id>/dismiss",
+        IncidentViewSet.as_view({"post": "dismiss"}),
+        name="api-incident-dismiss",
+    ),
+]

@@ -1,0 +1,1 @@
+"""Reading queries of the screens about what happened: one noun per module, bounded however long the history is."""

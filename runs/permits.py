@@ -8,17 +8,24 @@ stops asking a broker for ten seconds after it did not answer. The sweep makes u
 from __future__ import annotations
 
 import logging
+import os
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 
+from runs.envelopes import Envelopes
+
 logger = logging.getLogger(__name__)
 
 BREAKER_SECONDS = 10.0
-EXPIRES_SECONDS = 300
+BATCH = 500  # permits per round trip
+WAITING_AT_MOST = 20_000  # more than that nobody works off before the sweep looks again
 
 
 class Breaker:
@@ -42,23 +49,68 @@ class Breaker:
 breaker = Breaker()
 
 
+class Bell:
+    """Publishes what was rung for, from a thread of its own: whoever rings does not wait for the broker.
+
+    What is rung for while a batch is on its way goes out together in the next one, in one round trip.
+    """
+
+    def __init__(self) -> None:
+        self._wanted = 0
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+
+    def ring(self, count: int) -> None:
+        with self._changed:
+            if self._thread is None or self._pid != os.getpid():  # a forked process has no thread yet
+                self._pid, self._wanted = os.getpid(), 0
+                self._thread = threading.Thread(target=self._serve, name="bell", daemon=True)
+                self._thread.start()
+            self._wanted = min(self._wanted + count, WAITING_AT_MOST)
+            self._changed.notify()
+
+    def _serve(self) -> None:
+        while True:
+            with self._changed:
+                while not self._wanted:
+                    self._changed.wait()
+                count, self._wanted = self._wanted, 0
+            publish(count)
+
+
+bell = Bell()
+_envelopes: Envelopes | None = None
+
+
 def publish(count: int = 1) -> int:
     """Publish so many permits now; returns how many the broker took. Never raises."""
-    from runs.tasks import execute_next
-
-    if not settings.REDIS_URL or breaker.is_open:
+    global _envelopes
+    if not settings.REDIS_URL or breaker.is_open or count < 1:
         return 0
-    for done in range(count):
-        try:
-            execute_next.apply_async(expires=EXPIRES_SECONDS, retry=False, ignore_result=True)
-        except (
-            Exception
-        ) as error:  # whatever kombu, redis or the socket raise: the run is safe in the database
-            breaker.failed()
-            logger.warning("action=permit_unpublished error=%s", type(error).__name__)
-            return done
+    try:
+        if _envelopes is None:
+            _envelopes = Envelopes()
+        with _redis() as client:
+            for begin in range(0, count, BATCH):
+                client.lpush(_envelopes.queue, *_envelopes.permits(min(BATCH, count - begin)))
+    except Exception as error:  # whatever kombu, redis or the socket raise: the run is safe in the database
+        breaker.failed()
+        logger.warning("action=permits_unpublished count=%s error=%s", count, type(error).__name__)
+        return 0
     breaker.worked()
     return count
+
+
+@contextmanager
+def _redis() -> Iterator[Any]:
+    """The client behind kombu's own pooled connection: its address, its time-outs, its TLS."""
+    from openfn_platform.celery import app
+
+    with app.producer_pool.acquire(block=True, timeout=2) as producer:
+        channel: Any = producer.channel
+        with channel.conn_or_acquire() as client:
+            yield client
 
 
 def broker_answers() -> bool:
@@ -77,10 +129,8 @@ def queue_length() -> int | None:
     if not settings.REDIS_URL or breaker.is_open:
         return None
     try:
-        with app.connection_for_read(connect_timeout=1) as link:
-            link.ensure_connection(max_retries=1, timeout=2)
-            channel: Any = link.default_channel  # of the Redis transport, whose type celery does not tell
-            return int(channel.client.llen(app.conf.task_default_queue))
+        with _redis() as client:
+            return int(client.llen(app.conf.task_default_queue))
     except Exception as error:  # see publish: whatever it is, the broker is not to be had now
         breaker.failed()
         logger.warning("action=broker_silent error=%s", type(error).__name__)
@@ -90,4 +140,4 @@ def queue_length() -> int | None:
 def publish_on_commit(count: int) -> None:
     """Ring when the transaction is committed; outside of one, at once."""
     if count > 0:
-        transaction.on_commit(partial(publish, count), robust=True)
+        transaction.on_commit(partial(bell.ring, count), robust=True)

@@ -18,5 +18,5 @@ def fetch_prepared(sql: str, parameters: Mapping[str, Any] | Sequence[Any]) -> l
     """Execute a prepared statement on Django's connection and return its rows. Raises Django's database errors."""
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute(sql, parameters, prepare=True)  # type: ignore[call-overload]  # SQL of ours, not a LiteralString
+        cursor.execute(sql, parameters, prepare=True)
         return cursor.fetchall() if cursor.description is not None else []

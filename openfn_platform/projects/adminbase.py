@@ -18,6 +18,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.db.models import QuerySet
@@ -53,6 +55,12 @@ class ScopedChangeList(TypedChangeList):
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         self.root_queryset = self.model_admin.narrowed(request, self.root_queryset)  # type: ignore[attr-defined]  # ours
         return super().get_queryset(request, exclude_parameters)
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        if self.full_result_count is None:
+            # Not counted, because that is slow where there are many; unfold would say "show all" for ever.
+            self.full_result_count = self.result_count
 
 
 class RefusedForm:
@@ -148,6 +156,14 @@ class ScopedAdmin(AnyModelAdmin):
         if isinstance(wanted, bool) or not self._has_project_field():
             return wanted
         return [*wanted, "project"]
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if isinstance(getattr(field, "widget", None), RelatedFieldWidgetWrapper):
+            field.widget = field.widget.widget  # no pop-ups to add or change the other thing from here
+        if field is not None and isinstance(db_field, models.TextField | ArrayField):
+            field.widget.attrs["rows"] = 3
+        return field
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.remote_field.model is Project and self.project_path == "project":
@@ -274,6 +290,13 @@ class ScopedAdmin(AnyModelAdmin):
             # everything that was typed still in it.
             request.refusal = error  # type: ignore[attr-defined]
             return super().changeform_view(request, object_id, form_url, context)
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context.setdefault("show_save_and_add_another", False)
+        context.setdefault("show_save_and_continue", False)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form: Any = super().get_form(request, obj, change=change, **kwargs)

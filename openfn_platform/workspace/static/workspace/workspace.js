@@ -40,7 +40,16 @@ function addRow(prefix) {
   const html = template.innerHTML.replaceAll("__prefix__", total.value);
   rows.insertAdjacentHTML("beforeend", html);
   total.value = Number(total.value) + 1;
+  tidy(rows.lastElementChild);
+  rows.lastElementChild.dispatchEvent(new Event("formset:added", { bubbles: true })); // editors mount themselves
   rows.lastElementChild.querySelector("input:not([type=hidden]), select, textarea")?.focus();
+}
+
+// Only a choice has choices.
+function offerChoices(row) {
+  const kind = row.querySelector('select[name$="-type"]');
+  const choices = row.querySelector("[data-choices]");
+  if (kind && choices) choices.hidden = kind.value !== "choice";
 }
 
 // A credential fits one adaptor: the others are not offered.
@@ -54,10 +63,14 @@ function offerFitting(row) {
     if (!fits && option.selected) credential.value = "";
   }
 }
+function tidy(row) {
+  offerFitting(row);
+  offerChoices(row);
+}
 document.addEventListener("change", (event) => {
   const row = event.target.closest("[data-row]");
-  if (row) offerFitting(row);
+  if (row) tidy(row);
 });
 document.addEventListener("DOMContentLoaded", () => {
-  document.querySelectorAll("[data-row]").forEach(offerFitting);
+  document.querySelectorAll("[data-row]").forEach(tidy);
 });

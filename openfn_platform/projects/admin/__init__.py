@@ -1,0 +1,5 @@
+"""Admin pages of projects and people. Importing them registers them."""
+
+from openfn_platform.projects.admin import audit, membership, project, token, user
+
+__all__ = ["audit", "membership", "project", "token", "user"]

@@ -1,0 +1,177 @@
+"""The sidebar, in the order in which people work, and the switch between projects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.http import urlencode
+
+from openfn_platform.projects.actors import actor_of
+from openfn_platform.projects.current import ALL, current_project, projects_of
+from openfn_platform.projects.scoping import scoped
+from runs.models import Incident
+
+# (title, icon, app_label.model or "index", what it is for)
+Page = tuple[str, str, str, str]
+GROUPS: tuple[tuple[str, tuple[Page, ...]], ...] = (
+    (
+        "Watch",
+        (
+            ("Dashboard", "monitoring", "index", "What needs a person, what runs, what comes next."),
+            (
+                "Incidents",
+                "emergency_home",
+                "runs.incident",
+                "Equal failures taken together, from the first to the all-clear.",
+            ),
+            ("Runs", "play_circle", "runs.run", "Each execution of a job, with log, input and outcome."),
+            ("Messages", "inbox", "triggers.message", "Each request that arrived, kept byte for byte."),
+        ),
+    ),
+    (
+        "Build",
+        (
+            (
+                "Workflows",
+                "account_tree",
+                "jobs.workflow",
+                "Jobs and triggers that belong together, as a diagram.",
+            ),
+            ("Jobs", "code_blocks", "jobs.job", "Code with its connections, settings and limits."),
+            (
+                "Triggers",
+                "bolt",
+                "triggers.trigger",
+                "What starts jobs: a message, a schedule, another job’s end.",
+            ),
+        ),
+    ),
+    (
+        "Connect",
+        (
+            (
+                "Credentials",
+                "key",
+                "jobs.credential",
+                "Encrypted log-ins to partner systems; secrets are never shown again.",
+            ),
+            ("Inboxes", "move_to_inbox", "triggers.inbox", "The addresses that partner systems post to."),
+        ),
+    ),
+    (
+        "Manage",
+        (
+            ("Project settings", "tune", "projects.project", "Time zone, limits, retention, allowed hosts."),
+            (
+                "Members",
+                "group",
+                "projects.membership",
+                "Who belongs to a project, and what they may do there.",
+            ),
+            ("API tokens", "api", "projects.apitoken", "Keys for programs that use the API."),
+            ("Mails", "mail", "runs.notification", "Every mail of the platform, sent or waiting."),
+            ("Audit", "history", "projects.auditentry", "Who did what, and when."),
+        ),
+    ),
+    (
+        "Installation",
+        (
+            (
+                "Clock and workers",
+                "schedule",
+                "triggers.clockring",
+                "Whether the clock rings, workers live and mail goes out.",
+            ),
+            ("People", "person", "projects.user", "Everybody who can log in."),
+        ),
+    ),
+)
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """The groups with the pages that this person may open."""
+    allowed = _allowed(request)
+    groups: list[dict[str, Any]] = []
+    for title, pages in GROUPS:
+        items = [_item(request, page) for page in pages if page[2] == "index" or page[2] in allowed]
+        if items:
+            groups.append({"title": title, "separator": bool(groups), "items": items})
+    return groups
+
+
+def _allowed(request: HttpRequest) -> set[str]:
+    return {
+        model._meta.label_lower
+        for model, model_admin in admin.site._registry.items()
+        if model_admin.has_view_permission(request)
+    }
+
+
+def _item(request: HttpRequest, page: Page) -> dict[str, Any]:
+    title, icon, target, explanation = page
+    name = "index" if target == "index" else f"{target.replace('.', '_')}_changelist"
+    item: dict[str, Any] = {
+        "title": format_html('<span title="{}">{}</span>', explanation, title),
+        "icon": icon,
+        "link": reverse(f"admin:{name}"),
+    }
+    if target == "runs.incident" and (count := open_incidents(request)):
+        item |= {"badge": str(count), "badge_variant": "danger"}
+    return item
+
+
+def open_incidents(request: HttpRequest) -> int:
+    """Of the current project, or of all that the person sees."""
+    rows = scoped(Incident.objects.filter(closed_at=None), actor_of(request))
+    project = current_project(request)
+    return (rows.filter(project=project) if project else rows).count()
+
+
+def subheader(request: HttpRequest) -> str:
+    """Which project the lists show, under the name of the site."""
+    if not request.user.is_authenticated:
+        return ""
+    project = current_project(request)
+    if project is not None:
+        return project.name
+    return "All projects" if projects_of(request) else "No project yet"
+
+
+def project_switch(request: HttpRequest) -> list[dict[str, Any]]:
+    """The menu behind the site's name: one entry a project."""
+    if not request.user.is_authenticated:
+        return []
+    projects, chosen = projects_of(request), current_project(request)
+    entries = [_entry(request, project.name, project.key, chosen == project) for project in projects]
+    if len(projects) > 1:
+        entries.insert(0, _entry(request, "All projects", ALL, chosen is None))
+    return entries
+
+
+def _entry(request: HttpRequest, title: str, key: str, chosen: bool) -> dict[str, Any]:
+    query = urlencode({"project": key, "next": _stay(request)})
+    return {
+        "icon": "check" if chosen else "folder",
+        "title": title,
+        "link": f"{reverse('admin:projects_project_switch')}?{query}",
+    }
+
+
+def _stay(request: HttpRequest) -> str:
+    """Lists stay what they are; the page of one thing may not belong to the other project."""
+    match = request.resolver_match
+    name = (match.url_name or "") if match else ""
+    return request.path if name.endswith("_changelist") else reverse("admin:index")
+
+
+def environment(request: HttpRequest) -> list[str] | None:
+    """The badge in the header: where one is, so that nobody tries something out in the wrong place."""
+    project = current_project(request) if request.user.is_authenticated else None
+    if project is not None and project.environment != "main":
+        return [project.environment, "warning"]
+    return ["development", "info"] if settings.DEVELOPMENT else None

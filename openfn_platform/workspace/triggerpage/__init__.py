@@ -1,0 +1,1 @@
+"""Making and changing triggers: one form a kind, and the next firings while one types."""

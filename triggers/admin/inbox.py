@@ -1,0 +1,261 @@
+"""Inboxes: addresses that partner systems post to, their keys, and what was refused there."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet, Sum
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from unfold.widgets import UnfoldAdminSplitDateTimeWidget, UnfoldAdminTextInputWidget
+
+from openfn_platform.common.errors import PlatformError
+from openfn_platform.projects.actors import actor_of
+from openfn_platform.projects.adminbase import ScopedAdmin
+from openfn_platform.projects.badges import badge
+from openfn_platform.projects.deeds import Deed
+from openfn_platform.projects.models import Role
+from triggers.inboxes import inbox_archive, inbox_change, inbox_create, inbox_key_add, inbox_key_revoke
+from triggers.models import Inbox, InboxAuth, Trigger, TriggerKind
+from triggers.models.inbox import InboxAccess
+
+REFUSALS = 100
+HOURS = 24
+
+
+def address_of(inbox: Inbox) -> str:
+    return f"{settings.PUBLIC_URL}/inbox/{inbox.address}"
+
+
+class KeyForm(forms.Form):
+    name = forms.CharField(
+        max_length=120,
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "CommCare forwarding"}),
+        help_text="Who uses it, so that it can be told from the others.",
+    )
+    expires_at = forms.SplitDateTimeField(
+        label="Expires",
+        required=False,
+        widget=UnfoldAdminSplitDateTimeWidget,
+        help_text="Empty: never. Keys can be changed over: add the new one, then revoke the old one.",
+    )
+
+
+def _archive(request: HttpRequest, inbox: Inbox, _values: dict[str, Any]) -> HttpResponse:
+    inbox_archive(inbox=inbox, by=actor_of(request))
+    messages.success(request, f"“{inbox.name}” was put away: its address answers nobody any more.")
+    return HttpResponseRedirect(reverse("admin:triggers_inbox_changelist"))
+
+
+def _switch(enabled: bool) -> Any:
+    def do(request: HttpRequest, inbox: Inbox, _values: dict[str, Any]) -> str:
+        inbox_change(inbox=inbox, by=actor_of(request), enabled=enabled)
+        return f"“{inbox.name}” is {'on' if enabled else 'off: messages are refused'}."
+
+    return do
+
+
+@admin.register(Inbox)
+class InboxAdmin(ScopedAdmin):
+    roles = {"view": Role.VIEWER, "add": Role.ADMIN, "change": Role.ADMIN}
+    list_display = ("name", "of", "state", "access_badge", "keys", "refused")
+    list_select_related = ("project", "trigger")
+    list_filter = ("enabled", "access")
+    search_fields = ("name", "address")
+    ordering = ("name",)
+    change_form_outer_after_template = "workspace/inbox.html"
+
+    def _key_add(self, request: HttpRequest, inbox: Inbox, values: dict[str, Any]) -> HttpResponse:
+        key, plaintext = inbox_key_add(
+            inbox=inbox, name=values["name"], expires_at=values["expires_at"], by=actor_of(request)
+        )
+        return self.secret_page(
+            request,
+            inbox,
+            title=f"Key “{key.name}”",
+            secret=plaintext,
+            explanation="The sender puts it into the header x-api-key of every message.",
+            example=curl(inbox, plaintext),
+        )
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        rows: QuerySet[Inbox] = super().get_queryset(request)
+        return rows.filter(archived_at=None).select_related("project", "trigger")
+
+    def narrowed(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        rows: QuerySet[Any] = super().narrowed(request, queryset)
+        day_ago = timezone.now() - timedelta(hours=HOURS)
+        return rows.prefetch_related("auths").annotate(
+            refused_lately=Sum("refusal_counts__count", filter=Q(refusal_counts__hour__gte=day_ago))
+        )
+
+    @admin.display(description="feeds")
+    def of(self, inbox: Inbox) -> str:
+        return f"only “{inbox.trigger.name}”" if inbox.trigger else "all message triggers"
+
+    @admin.display(description="state", ordering="enabled")
+    def state(self, inbox: Inbox) -> str:
+        return badge("On", "good") if inbox.enabled else badge("Off")
+
+    @admin.display(description="opened by", ordering="access")
+    def access_badge(self, inbox: Inbox) -> str:
+        if inbox.access == InboxAccess.NONE:
+            return badge("Nothing", "warn", "Anybody who knows the address can send messages.")
+        return badge("API key")
+
+    @admin.display(description="keys")
+    def keys(self, inbox: Inbox) -> int:
+        return sum(1 for key in inbox.auths.all() if key.revoked_at is None)
+
+    @admin.display(description="refused in 24 h")
+    def refused(self, inbox: Any) -> int:
+        return inbox.refused_lately or 0
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return (
+            ("name", "access", "duplicate_path") if obj else ("trigger", "name", "access", "duplicate_path")
+        )
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        field = form.base_fields.get("trigger") if obj is None else None
+        if field is not None:
+            projects = self.projects_for(request, Role.ADMIN)
+            field.queryset = Trigger.objects.filter(
+                project__in=projects, kind=TriggerKind.MESSAGE, archived_at=None
+            ).order_by("name")
+            field.required = True
+            field.help_text = (
+                "Every project has an inbox for all its triggers; another one is for one trigger."
+            )
+        return form
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        given, by = form.cleaned_data, actor_of(request)
+        values = {
+            "name": given["name"],
+            "access": InboxAccess(given["access"]),
+            "duplicate_path": given["duplicate_path"],
+        }
+        if change:
+            inbox_change(inbox=Inbox.objects.get(pk=obj.pk), by=by, **values)
+        else:
+            trigger = given["trigger"]
+            made = inbox_create(project=trigger.project, trigger=trigger, by=by, **values)
+            obj.__dict__.update(made.__dict__)
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
+        messages.success(
+            request, f"“{obj.name}” is there. Add a key, then give address and key to the sender."
+        )
+        return HttpResponseRedirect(self.url_of("change", obj.pk))
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        inbox = kwargs.get("obj")
+        if inbox is not None:
+            context |= surroundings(inbox) | {"may_change": self.may(request, Role.ADMIN, inbox)}
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def get_urls(self) -> list[URLPattern]:
+        revoke = self.admin_site.admin_view(partial(revoke_view, self))
+        where = "<path:object_id>/keys/<uuid:key_id>/revoke/"
+        return [path(where, revoke, name="triggers_inbox_key_revoke"), *super().get_urls()]
+
+    @property
+    def deeds(self) -> tuple[Deed, ...]:  # type: ignore[override]  # one of them needs the page itself
+        return (
+            Deed(
+                name="add-key",
+                label="Add key",
+                role=Role.ADMIN,
+                do=self._key_add,
+                form=KeyForm,
+                icon="key",
+                tone="primary",
+            ),
+            Deed(
+                name="switch-on",
+                label="Switch on",
+                role=Role.ADMIN,
+                do=_switch(True),
+                applies=lambda inbox: not inbox.enabled,
+                icon="power_settings_new",
+            ),
+            Deed(
+                name="switch-off",
+                label="Switch off",
+                role=Role.ADMIN,
+                do=_switch(False),
+                applies=lambda inbox: inbox.enabled,
+                ask="Messages are refused until it is switched on again; what is refused is not kept.",
+                icon="power_off",
+            ),
+            Deed(
+                name="archive",
+                label="Archive",
+                role=Role.ADMIN,
+                do=_archive,
+                ask="Its address answers nobody any more, for good. The messages are kept.",
+                tone="danger",
+                icon="archive",
+            ),
+        )
+
+
+def curl(inbox: Inbox, key: str = "YOUR-KEY") -> str:
+    """A message to try it out with."""
+    opened = f" \\\n  -H 'x-api-key: {key}'" if inbox.access == InboxAccess.KEY else ""
+    return (
+        f"curl {address_of(inbox)}{opened} \\\n  -H 'Content-Type: application/json' \\\n"
+        '  -d \'{"hello": "world"}\''
+    )
+
+
+def surroundings(inbox: Inbox) -> dict[str, Any]:
+    """Its address, keys and refusals."""
+    day_ago = timezone.now() - timedelta(hours=HOURS)
+    return {
+        "address": address_of(inbox),
+        "open_to_all": inbox.access == InboxAccess.NONE,
+        "example": curl(inbox),
+        "key_rows": inbox.auths.order_by("revoked_at", "-created_at"),
+        "refusals": inbox.refusals.order_by("-id")[:REFUSALS],
+        "refusal_counts": inbox.refusal_counts.filter(hour__gte=day_ago).order_by("-hour", "-count")[:HOURS],
+        "now": timezone.now(),
+    }
+
+
+def revoke_view(model_admin: InboxAdmin, request: HttpRequest, object_id: str, key_id: Any) -> HttpResponse:
+    inbox = model_admin.object_or_404(request, object_id)
+    if not model_admin.may(request, Role.ADMIN, inbox):
+        raise PermissionDenied
+    key = InboxAuth.objects.filter(pk=key_id, inbox=inbox).select_related("inbox", "project").first()
+    if key is None:
+        raise Http404
+    back = HttpResponseRedirect(model_admin.url_of("change", inbox.pk))
+    question = Deed(
+        name="revoke",
+        label=f"Revoke “{key.name}”",
+        role=Role.ADMIN,
+        do=lambda *_: "",
+        ask="Messages that come with this key are refused from now on. This cannot be undone.",
+        tone="danger",
+    )
+    if request.method != "POST":
+        return model_admin.question_page(request, inbox, deed=question, form=None)
+    try:
+        inbox_key_revoke(key=key, by=actor_of(request))
+    except PlatformError as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, f"“{key.name}” opens nothing any more.")
+    return back

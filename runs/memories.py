@@ -10,6 +10,10 @@ import uuid
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
+
+from openfn_platform.projects.actors import By, author_of
+from openfn_platform.projects.auditing import audit
 from runs.models import Memory, MemoryValue, Run, RunMode, State, StateKind
 from runs.states import encode, state_read, state_store
 from triggers.models import Trigger, TriggerKind
@@ -48,7 +52,8 @@ def memory_advance(*, run: Run, memory: bytes | None) -> bool:
     )
 
 
-def memory_set(*, trigger: Trigger, job_id: uuid.UUID, value: dict[str, Any], by: Any) -> None:
+@transaction.atomic
+def memory_set(*, trigger: Trigger, job_id: uuid.UUID, value: dict[str, Any], by: By) -> None:
     """A person edits the memory (`{}` resets it); the slot it belongs to stays as it was."""
     row = Memory.objects.filter(trigger=trigger, job_id=job_id).first()
     _write(
@@ -57,8 +62,9 @@ def memory_set(*, trigger: Trigger, job_id: uuid.UUID, value: dict[str, Any], by
         raw=encode(value),
         slot_at=row.slot_at if row else None,
         run=None,
-        author=by,
+        author=author_of(by),
     )
+    audit("memory edited", by, project=trigger.project, target=trigger)
 
 
 def _write(

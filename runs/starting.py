@@ -10,7 +10,7 @@ from django.db import transaction
 from jobs.models import Job, JobVersion
 from openfn_platform.common.errors import Conflict, Invalid
 from openfn_platform.common.ids import uuid7
-from openfn_platform.projects.actors import By, author_of
+from openfn_platform.projects.actors import By, as_actor, author_of
 from openfn_platform.projects.auditing import audit
 from runs.models import Cause, Run, RunMode, State, StateKind, WorkOrder
 from runs.models.run import Priority
@@ -120,7 +120,7 @@ def message_state(message: Message) -> bytes:
     )
 
 
-def schedule_run_now(*, trigger: Trigger, by: Any) -> list[Run]:
+def schedule_run_now(*, trigger: Trigger, by: By) -> list[Run]:
     """*Run now* is the next slot, early: its time is the present moment, memory moves as for any slot."""
     from django.utils import timezone
 
@@ -138,7 +138,7 @@ def schedule_run_now(*, trigger: Trigger, by: Any) -> list[Run]:
             at=now,
             previous_at=previous.at if previous else None,
             state=SlotState.FIRED,
-            reason=f"Run now, by {by}.",
+            reason=f"Run now, by {as_actor(by).name}.",
         )
         order = WorkOrder.objects.create(
             id=uuid7(),
@@ -146,7 +146,7 @@ def schedule_run_now(*, trigger: Trigger, by: Any) -> list[Run]:
             workflow_id=trigger.workflow_id,
             cause=Cause.SLOT,
             slot=slot,
-            started_by=by,
+            started_by=author_of(by),
         )
         runs = Run.objects.bulk_create(
             Run(
@@ -158,12 +158,13 @@ def schedule_run_now(*, trigger: Trigger, by: Any) -> list[Run]:
                 trigger=trigger,
                 priority=Priority.PERSON,
                 probe=True,
-                created_by=by,
+                created_by=author_of(by),
             )
             for job in jobs
             if job.live_version_id
         )
         publish_on_commit(len(runs))
+        audit("schedule run now", by, project=trigger.project, target=trigger)
     return runs
 
 

@@ -48,7 +48,9 @@ def credential_open(*, credential: Credential, environment: str) -> dict[str, An
     try:
         value = json.loads(cipher().decrypt(bytes(body.ciphertext), owner=owner(body)))
     except PlatformError as error:
-        raise CredentialLoadError(f"The credential “{credential.name}” cannot be read: {error.message}") from None
+        raise CredentialLoadError(
+            f"The credential “{credential.name}” cannot be read: {error.message}"
+        ) from None
     return dict(value)
 
 

@@ -31,7 +31,9 @@ if not DEVELOPMENT:
     if len(SECRET_KEY) < 32:
         raise env.BadSetting("SECRET_KEY must be set to at least 32 random characters")
     if not CREDENTIAL_KEYS:
-        raise env.BadSetting("CREDENTIAL_KEYS must be set: `PLATFORM_ENV=development python3 manage.py credential_key` makes one")
+        raise env.BadSetting(
+            "CREDENTIAL_KEYS must be set: `PLATFORM_ENV=development python3 manage.py credential_key` makes one"
+        )
     if not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS:
         raise env.BadSetting("ALLOWED_HOSTS must name the hosts of this installation, not *")
 

@@ -2,9 +2,10 @@
 
 import django.core.validators
 import django.db.models.functions.datetime
+from django.db import migrations, models
+
 import openfn_platform.common.ids
 import openfn_platform.common.models
-from django.db import migrations, models
 
 
 class Migration(migrations.Migration):

@@ -26,8 +26,16 @@ def problem(
     *, status: int, code: str, detail: str, headers: dict[str, str] | None = None, **extra: Any
 ) -> HttpResponse:
     """One problem document."""
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "code": code, "detail": detail}
-    return JsonResponse({**body, **extra}, status=status, content_type="application/problem+json", headers=headers)
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
+    return JsonResponse(
+        {**body, **extra}, status=status, content_type="application/problem+json", headers=headers
+    )
 
 
 def problem_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
@@ -41,7 +49,9 @@ def problem_of(exc: Exception) -> HttpResponse | None:
     if isinstance(exc, Http404):
         return problem(status=404, code="not_found", detail="There is nothing here by that name.")
     if isinstance(exc, PermissionDenied):
-        return problem(status=403, code="not_allowed", detail="Your role in this project does not allow that.")
+        return problem(
+            status=403, code="not_allowed", detail="Your role in this project does not allow that."
+        )
     if isinstance(exc, exceptions.APIException):
         return _api_problem(exc)
     if isinstance(exc, ValidationError):
@@ -52,7 +62,9 @@ def problem_of(exc: Exception) -> HttpResponse | None:
         logger.warning("action=database_unavailable error=%s", exc)
         return unavailable()
     if isinstance(exc, DataError | RecursionError | UnicodeError):
-        return problem(status=400, code="not_storable", detail="The request holds something that cannot be stored.")
+        return problem(
+            status=400, code="not_storable", detail="The request holds something that cannot be stored."
+        )
     return None
 
 
@@ -91,7 +103,9 @@ def _api_problem(exc: exceptions.APIException) -> HttpResponse:
         headers.setdefault("WWW-Authenticate", "Bearer")
     if isinstance(exc.detail, dict | list):
         sentences = list(_sentences(exc.detail))
-        return problem(status=status, code="invalid", detail=" ".join(sentences), headers=headers, errors=exc.detail)
+        return problem(
+            status=status, code="invalid", detail=" ".join(sentences), headers=headers, errors=exc.detail
+        )
     return problem(status=status, code=str(exc.detail.code), detail=str(exc.detail), headers=headers)
 
 

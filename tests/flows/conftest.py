@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.db import connection
@@ -21,7 +21,7 @@ def _worker(django_db_setup: None, django_db_blocker: Any) -> Iterator[Worker]:
     yield worker
     with django_db_blocker.unblock():
         worker.stop(grace=0)
-        connection.close_pool()  # or the test database cannot be dropped
+        cast("Any", connection).close_pool()  # or the test database cannot be dropped
 
 
 @pytest.fixture

@@ -5,11 +5,12 @@ import django.core.validators
 import django.db.models.deletion
 import django.db.models.functions.datetime
 import django.db.models.functions.text
+from django.conf import settings
+from django.db import migrations, models
+
 import openfn_platform.common.ids
 import openfn_platform.common.models
 import openfn_platform.projects.models.user
-from django.conf import settings
-from django.db import migrations, models
 
 
 class Migration(migrations.Migration):

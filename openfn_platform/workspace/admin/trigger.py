@@ -42,7 +42,7 @@ def _switch(enabled: bool) -> Any:
 
 
 def _run_now(request: HttpRequest, trigger: Trigger, _values: dict[str, Any]) -> HttpResponse | str:
-    runs = schedule_run_now(trigger=trigger, by=request.user)
+    runs = schedule_run_now(trigger=trigger, by=actor_of(request))
     if len(runs) == 1:
         return HttpResponseRedirect(reverse("admin:runs_run_change", args=[runs[0].pk]))
     return f"{plural(len(runs), 'run')} started."

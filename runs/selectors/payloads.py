@@ -101,8 +101,10 @@ def _chunks(codec: str, body: bytes) -> Iterator[bytes]:
 
 def state_text(*, state_id: uuid.UUID | None, limit: int) -> str | None:
     """The whole state laid out; None when it is gone, missing or larger than `limit`."""
+    if state_id is None:
+        return None
     size = State.objects.filter(pk=state_id, body__isnull=False).values_list("size", flat=True).first()
-    if state_id is None or size is None or size > limit:
+    if size is None or size > limit:
         return None
     return pretty_json(b"".join(state_chunks(state_id=state_id)).decode("utf-8", "replace"))
 

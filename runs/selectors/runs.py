@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs.models import JobVersion
-from runs.models import FAILED_STATES, HttpExchange, OnceMark, Run, RunState
+from runs.models import FAILED_STATES, HttpExchange, Memory, OnceMark, Run, RunState
 from runs.selectors.trees import light
 from triggers.models import Trigger
 
@@ -54,6 +54,13 @@ def exchanges(*, run: Run) -> list[HttpExchange]:
 
 def exchange(*, run: Run, seq: int) -> HttpExchange | None:
     return HttpExchange.objects.filter(run_id=run.pk, seq=seq).first()
+
+
+def memory_of(run: Run) -> Memory | None:
+    """What the runs of its schedule keep for each other."""
+    if run.trigger_id is None or run.parent_id is not None or run.work_order.slot_id is None:
+        return None
+    return Memory.objects.filter(trigger_id=run.trigger_id, job_id=run.job_id).first()
 
 
 def matched_triggers(*, run: Run) -> list[Trigger]:

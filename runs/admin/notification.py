@@ -1,0 +1,75 @@
+"""Mails, readable here: what was said to whom, and whether it got out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest
+from django.utils.safestring import SafeString
+
+from openfn_platform.common.models import as_uuid
+from openfn_platform.projects.badges import badge
+from runs.admin.filters import DaysFilter, SelectFilter
+from runs.admin.pages import HistoryAdmin
+from runs.models import Notification, NotificationState
+from runs.templatetags.runs import when
+from runs.words import Tone
+
+TONES: dict[str, Tone] = {
+    NotificationState.WAITING: "busy",
+    NotificationState.SENT: "good",
+    NotificationState.GATHERED: "good",
+    NotificationState.GIVEN_UP: "bad",
+}
+
+
+class MailStateFilter(SelectFilter):
+    title, parameter_name = "state", "state__exact"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(str(value), str(label)) for value, label in NotificationState.choices]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(state=self.value()) if self.value() else queryset
+
+
+@admin.register(Notification)
+class NotificationAdmin(HistoryAdmin):
+    page_template = "admin/runs/notification.html"
+    installation_rows = True
+    list_display = ("state_badge", "subject", "recipient", "written", "sent", "attempts")
+    list_display_links = ("subject",)
+    list_filter = (MailStateFilter, DaysFilter)
+    search_fields = ("recipient", "subject")
+    search_help_text = "An address, or words of the subject"
+
+    def list_rows(self, queryset: QuerySet[Notification]) -> QuerySet[Notification]:
+        return queryset.defer("text")
+
+    @admin.display(description="state")
+    def state_badge(self, mail: Notification) -> SafeString:
+        return badge(mail.get_state_display(), TONES.get(mail.state, "plain"), mail.error)
+
+    @admin.display(description="written")
+    def written(self, mail: Notification) -> SafeString | str:
+        return when(mail.created_at)
+
+    @admin.display(description="sent")
+    def sent(self, mail: Notification) -> SafeString | str:
+        return when(mail.sent_at)
+
+    def page_row(self, request: HttpRequest, object_id: str) -> Notification:
+        key = as_uuid(object_id)
+        rows = self.get_queryset(request).select_related("project", "incident")
+        found: Notification | None = rows.filter(pk=key).first() if key else None
+        if found is None:
+            raise Http404
+        return found
+
+    def page_title(self, thing: Notification) -> str:
+        return "Mail"
+
+    def page_more(self, request: HttpRequest, thing: Notification) -> dict[str, Any]:
+        return {"mail": thing, "tone": TONES.get(thing.state, "plain")}

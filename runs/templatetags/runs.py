@@ -1,0 +1,84 @@
+"""Filters and tags of the pages about runs and messages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
+
+from openfn_platform.projects.badges import badge
+from runs import words
+from runs.models import Run, WorkOrder
+
+register = template.Library()
+
+
+@register.filter
+def run_badge(run: Run) -> SafeString:
+    """The word for its state, coloured; the exact state on hover."""
+    word = words.word_of(run)
+    return badge(word.text, word.tone, word.meaning)
+
+
+@register.filter
+def order_badge(order: WorkOrder) -> SafeString:
+    word = words.OF_WORK_ORDERS[order.state]
+    return badge(word.text, word.tone, word.meaning)
+
+
+@register.filter
+def outcome(run: Run) -> str:
+    return words.outcome_of(run)
+
+
+@register.filter
+def cause(run: Run) -> str:
+    return words.cause_of(run)
+
+
+@register.filter
+def took(run: Run) -> str:
+    return words.duration_of(run)
+
+
+@register.filter
+def bytes_in_words(count: int | None) -> str:
+    return words.size_of(count)
+
+
+@register.filter
+def when(moment: datetime | None) -> SafeString | str:
+    """“3 min ago”, the exact time on hover."""
+    if moment is None:
+        return "–"
+    exact = localtime(moment)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        exact.isoformat(timespec="seconds"),
+        f"{exact:%-d %b %Y, %H:%M:%S %Z}",
+        words.ago(moment),
+    )
+
+
+@register.filter
+def exactly(moment: datetime | None) -> str:
+    """To the millisecond, for logs."""
+    return f"{localtime(moment):%H:%M:%S.%f}"[:-3] if moment else ""
+
+
+@register.filter
+def log_tone(level: Any) -> str:
+    """The colour of a log line."""
+    return {"error": "bad", "critical": "bad", "warning": "warn", "warn": "warn", "debug": "soft"}.get(
+        str(level).lower(), "plain"
+    )
+
+
+@register.filter
+def indent(level: int) -> str:
+    """How far a branch of a tree stands in, as a class: deep chains do not run off a phone."""
+    return f"run-level-{min(level, 6)}"

@@ -10,7 +10,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import zstandard
 
@@ -94,12 +94,16 @@ def state_read(*, state_id: uuid.UUID | None) -> bytes:
 def checked_object(text: str | bytes) -> dict[str, Any]:
     """What a person pasted as a state: a JSON object, or Invalid with a sentence."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise Invalid(f"This is not JSON: {error}") from None
     if not isinstance(value, dict):
         raise Invalid("A state must be a JSON object, in braces.")
     return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def with_error(*, initial: bytes, error: bytes) -> bytes:

@@ -31,6 +31,12 @@ GROUPS: tuple[tuple[str, tuple[Page, ...]], ...] = (
             ),
             ("Runs", "play_circle", "runs.run", "Each execution of a job, with log, input and outcome."),
             ("Messages", "inbox", "triggers.message", "Each request that arrived, kept byte for byte."),
+            (
+                "Holds",
+                "front_hand",
+                "runs.connectionhold",
+                "Connections that are spared for a while because the partner is down or refuses the log-in.",
+            ),
         ),
     ),
     (
@@ -49,6 +55,7 @@ GROUPS: tuple[tuple[str, tuple[Page, ...]], ...] = (
                 "triggers.trigger",
                 "What starts jobs: a message, a schedule, another job’s end.",
             ),
+            ("Memories", "memory", "runs.memory", "What scheduled jobs keep for their next time."),
         ),
     ),
     (

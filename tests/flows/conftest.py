@@ -12,10 +12,17 @@ from runs.worker import Worker, set_current_worker
 from tests.flows.world import Engine, World
 
 
+class QuietWorker(Worker):
+    """A worker without a heartbeat: between two tests no thread may use the database."""
+
+    def _beat(self, *, stopped: bool = False) -> None:
+        return None
+
+
 @pytest.fixture(scope="session")
 def _worker(django_db_setup: None, django_db_blocker: Any) -> Iterator[Worker]:
     with django_db_blocker.unblock():
-        worker = Worker(name="flow-tests", capacity=4, sweeps=False)
+        worker = QuietWorker(name="flow-tests", capacity=4, sweeps=False)
         worker.start()
         assert worker.wait_ready(), "the zygote did not start"
     yield worker

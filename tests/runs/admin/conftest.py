@@ -11,7 +11,8 @@ import pytest
 from django.test import Client
 
 from openfn_platform.projects.models import Membership, Role, User
-from runs.worker import Worker, set_current_worker
+from runs.worker import set_current_worker
+from tests.flows.conftest import QuietWorker
 from tests.flows.world import Engine, World
 
 
@@ -46,13 +47,6 @@ def logged_in(person: User) -> Client:
     client = Client()
     client.force_login(person)
     return client
-
-
-class QuietWorker(Worker):
-    """A worker without a heartbeat: between two tests no thread may use the database."""
-
-    def _beat(self, *, stopped: bool = False) -> None:
-        return None
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from django.db.models.functions import Now
 from jobs.models import Job
 from openfn_platform.common.errors import Conflict
 from openfn_platform.common.ids import uuid7
+from openfn_platform.common.prepared import fetch_prepared
 from openfn_platform.common.text import one_line
 from openfn_platform.projects.actors import By, as_actor, author_of
 from openfn_platform.projects.auditing import audit
@@ -92,6 +93,8 @@ def note_ending(*, run: Run, ending: Ending) -> None:
 
 def _close_of_job(run: Run) -> None:
     """The all-clear: a success of something that came in later, or of the last repair that was missing."""
+    if not fetch_prepared(_ANY_OPEN, [run.project_id, run.job_id]):
+        return  # nearly always: every successful run asks this
     for incident in Incident.objects.select_for_update(no_key=True).filter(
         job_id=run.job_id, project_id=run.project_id, closed_at=None, kind=IncidentKind.RUN
     ):
@@ -227,6 +230,8 @@ def run_dismiss(*, run: Run, by: By, reason: str) -> None:
         if incident.closed_at is None and not _unrepaired(incident).exists():
             _close(incident, "All its failures were retried or dismissed.")
 
+
+_ANY_OPEN = "SELECT 1 FROM incident WHERE project_id = %s AND job_id = %s AND closed_at IS NULL LIMIT 1"
 
 # --- rows -----------------------------------------------------------------------------------------
 

@@ -104,7 +104,7 @@ SELECT count(*) FROM (
 
 def permits_publish() -> int:
     """Runs without a permit get one: too few in the queue are made up, up to a few rounds of work."""
-    most = max(200, 20 * _capacity())
+    most = max(1_000, 100 * _capacity())
     with connection.cursor() as cursor:
         cursor.execute(_READY, [most])
         ready = cursor.fetchone()[0]

@@ -61,7 +61,8 @@ BEGIN
                   AND r.priority = level.priority AND r.run_at <= statement_timestamp()
                 ORDER BY r.run_at, r.lane LIMIT 16) f)
         SELECT f.id INTO chosen
-        FROM first f JOIN job j ON j.id = f.job_id
+        FROM first f CROSS JOIN LATERAL (  -- by its key: a join hashes all jobs for a handful of candidates
+            SELECT * FROM job WHERE job.id = f.job_id OFFSET 0) j
         LEFT JOIN careful c ON c.version_id = j.live_version_id
         WHERE (f.probe OR (j.state = 'on' AND c.held IS NOT TRUE))
           AND (least(j.max_concurrency, c.at_once) IS NULL OR least(j.max_concurrency, c.at_once) > (

@@ -1,0 +1,133 @@
+"""(a) How many messages of 1 kB the inbox takes in a second from 16 partners, without and with a worker beside it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+
+from benchmarks.figures import Figure
+from benchmarks.harness import ROOT, Stage
+from benchmarks.sender import body
+from benchmarks.usage import cpu_seconds
+
+CONNECTIONS = 16
+JOB = "state.data = {'seen': value('form.n')}"
+
+
+def measure(stage: Stage) -> Iterator[Figure]:
+    from tests.flows.world import World
+
+    world = World()
+    key = world.key()
+    world.on_message(world.job(JOB), inclusion={"form": {"kind": "registration"}})
+    address = str(world.inbox.address)
+    seconds = 5.0 if stage.quick else 20.0
+    inserts = _inserts_per_second(stage, seconds=seconds / 4)
+    stage.start_web()
+    _send(stage, address=address, key=key, seconds=2)  # fills pools and caches
+    yield from _figures(stage, address, key, seconds, inserts, beside="stopped", goals=(400, 100))
+    stage.start_worker()
+    stage.wait_for_worker()
+    time.sleep(3)
+    yield from _figures(stage, address, key, seconds, inserts, beside="running", goals=(250, None))
+
+
+def _figures(
+    stage: Stage,
+    address: str,
+    key: str,
+    seconds: float,
+    inserts: float,
+    *,
+    beside: str,
+    goals: tuple[float, float | None],
+) -> Iterator[Figure]:
+    stored_before, ended_before = _stored(stage), _ended(stage)
+    cpu = {name: cpu_seconds(roots) for name, roots in _groups(stage).items()}
+    sent = _send(stage, address=address, key=key, seconds=seconds)
+    used = {
+        name: (cpu_seconds(roots) - cpu[name]) / sent["seconds"] for name, roots in _groups(stage).items()
+    }
+    accepted = sent["statuses"].get("202", 0)
+    ended = (_ended(stage) - ended_before) / sent["seconds"]
+    shares = ", ".join(f"{name} {share:.2f}" for name, share in used.items())
+    note = f"cores used: {shares}, sender {sent['cpu']:.2f}" + (
+        f"; {ended:.0f} runs/s ended meanwhile" if ended else ""
+    )
+    what = f"inbox, worker {beside}"
+    yield Figure(
+        benchmark="a", what=f"{what}: accepted", value=accepted / sent["seconds"], unit="/s",
+        yardstick=inserts, yardstick_what=f"bare inserts, {CONNECTIONS} connections", goal=goals[0], note=note,
+    )  # fmt: skip
+    yield Figure(benchmark="a", what=f"{what}: p50", value=sent["p50_ms"], unit="ms")
+    yield Figure(
+        benchmark="a", what=f"{what}: p99", value=sent["p99_ms"], unit="ms", goal=goals[1], at_most=True
+    )
+    stored = _stored(stage) - stored_before
+    others = {status: count for status, count in sent["statuses"].items() if status != "202"}
+    yield Figure(
+        benchmark="a", what=f"{what}: answered 202 and not stored (or the reverse)", value=abs(accepted - stored),
+        unit="messages", goal=0, at_most=True,
+        note=f"{accepted:,} answers 202, {stored:,} messages with payload and run" + (f"; {others}" if others else ""),
+    )  # fmt: skip
+
+
+def _groups(stage: Stage) -> dict[str, list[int]]:
+    groups = {name: stage.roots(name) for name in stage.parts}
+    return groups | {"PostgreSQL": [stage.servers.postgres.pid]}
+
+
+def _stored(stage: Stage) -> int:
+    """Messages that are there with all that they must start."""
+    return int(
+        stage.value(
+            """SELECT count(*) FROM message m JOIN message_payload p ON p.message_id = m.id
+               JOIN work_order o ON o.message_id = m.id JOIN run r ON r.work_order_id = o.id"""
+        )
+    )
+
+
+def _ended(stage: Stage) -> int:
+    return int(stage.value("SELECT count(*) FROM run WHERE finished_at IS NOT NULL"))
+
+
+def _send(stage: Stage, *, address: str, key: str, seconds: float) -> dict[str, Any]:
+    arguments = [str(stage.port), address, key, str(seconds), str(CONNECTIONS)]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.sender", *arguments],
+        cwd=ROOT, capture_output=True, text=True, timeout=seconds + 90, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise RuntimeError(f"The sender failed: {done.stderr[-2000:]}\n{stage.log_end()}")
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def _inserts_per_second(stage: Stage, *, seconds: float) -> float:
+    """The yardstick: the same 1 kB into one table of the same server, a commit each, as many connections."""
+    stage.sql("CREATE TABLE yardstick (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), body bytea NOT NULL)")
+    counts = [0] * CONNECTIONS
+    until = time.perf_counter() + seconds
+
+    def insert(place: int) -> None:
+        with psycopg.connect(stage.servers.database_url, autocommit=True) as connection:
+            while time.perf_counter() < until:
+                connection.execute("INSERT INTO yardstick (body) VALUES (%s)", [body(counts[place])])
+                counts[place] += 1
+
+    threads = [threading.Thread(target=insert, args=(place,)) for place in range(CONNECTIONS)]
+    began = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rate = sum(counts) / (time.perf_counter() - began)
+    stage.sql("DROP TABLE yardstick")
+    return rate

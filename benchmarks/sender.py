@@ -1,0 +1,129 @@
+"""Partners that post as fast as they are answered: N keep-alive connections in one thread, written to be cheap.
+
+python -m benchmarks.sender PORT ADDRESS API_KEY SECONDS CONNECTIONS
+
+A process of its own, so that it shares no interpreter with what it measures. Prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import select
+import socket
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from benchmarks.figures import percentile
+
+FILLING = "a district hospital's form "
+SIZE = 1_000
+PATIENCE_SECONDS = 30
+
+
+def body(number: int) -> bytes:
+    """A JSON message of exactly 1 kB."""
+    form = {
+        "kind": "registration",
+        "n": f"{number:09d}",
+        "name": "Ada Example",
+        "sex": "f",
+        "born": "1990-02-28",
+    }
+    empty = len(json.dumps({"form": {**form, "note": ""}}))
+    note = (FILLING * SIZE)[: SIZE - empty]
+    return json.dumps({"form": {**form, "note": note}}).encode()
+
+
+@dataclass
+class Line:
+    """One connection with the request that is under way on it."""
+
+    link: socket.socket
+    sent_at: float = 0.0
+    got: bytearray = field(default_factory=bytearray)
+
+
+class Sender:
+    def __init__(self, *, port: int, address: str, key: str, connections: int) -> None:
+        self._head = (
+            f"POST /inbox/{address} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: {key}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {SIZE}\r\n\r\n"
+        ).encode()
+        before, _, after = body(0).partition(b"000000000")
+        self._before, self._after = self._head + before, after
+        self._poll = select.epoll()
+        self._lines: dict[int, Line] = {}
+        for _ in range(connections):
+            link = socket.create_connection(("127.0.0.1", port), timeout=10)
+            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._lines[link.fileno()] = Line(link)
+            self._poll.register(link, select.EPOLLIN)
+        self._number = 0
+        self.statuses: Counter[str] = Counter()
+        self.seconds: list[float] = []
+
+    def run(self, *, seconds: float) -> float:
+        """Send for so long, then wait for the last answers. Returns the seconds it took."""
+        began = time.perf_counter()
+        until = began + seconds
+        for line in self._lines.values():
+            self._send(line)
+        waiting = len(self._lines)
+        while waiting and time.perf_counter() < until + PATIENCE_SECONDS:
+            for number, _ in self._poll.poll(1.0):
+                line = self._lines[number]
+                if not self._receive(line):
+                    continue
+                if time.perf_counter() < until:
+                    self._send(line)
+                else:
+                    waiting -= 1
+        took = time.perf_counter() - began
+        for line in self._lines.values():
+            line.link.close()
+        self._poll.close()
+        return took
+
+    def _send(self, line: Line) -> None:
+        self._number += 1
+        line.sent_at = time.perf_counter()
+        line.link.sendall(b"%b%09d%b" % (self._before, self._number, self._after))
+
+    def _receive(self, line: Line) -> bool:
+        """Whether the answer is complete."""
+        data = line.link.recv(65536)
+        if not data:
+            raise SystemExit("The web process closed a connection.")
+        line.got += data
+        head, mark, rest = bytes(line.got).partition(b"\r\n\r\n")
+        if not mark:
+            return False
+        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+        if len(rest) < length:
+            return False
+        self.statuses[head[9:12].decode()] += 1
+        self.seconds.append(time.perf_counter() - line.sent_at)
+        line.got.clear()
+        return True
+
+
+def main(arguments: list[str]) -> None:
+    port, address, key, seconds, connections = arguments
+    sender = Sender(port=int(port), address=address, key=key, connections=int(connections))
+    took = sender.run(seconds=float(seconds))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    answer = {
+        "seconds": took,
+        "statuses": sender.statuses,
+        "p50_ms": percentile(sender.seconds, 50) * 1000,
+        "p99_ms": percentile(sender.seconds, 99) * 1000,
+        "cpu": (used.ru_utime + used.ru_stime) / took,
+    }
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

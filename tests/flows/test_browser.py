@@ -1,0 +1,225 @@
+"""The admin through a real browser: what editors, viewers and outsiders see and do, on large and small screens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect, sync_playwright
+
+from tests.flows.browser import ARGUMENTS, PHONE, Crowd, Visitor, chromium_path
+from tests.flows.browser_stage import Stage, stage_set
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        chromium_path() is None,
+        reason="There is no Chromium on this machine, so nobody has looked at the pages: install `chromium`.",
+    ),
+]
+THINGS = {
+    "jobs/job",
+    "jobs/workflow",
+    "triggers/trigger",
+    "runs/run",
+    "triggers/message",
+    "runs/incident",
+    "runs/notification",
+    "jobs/credential",
+    "triggers/inbox",
+    "projects/project",
+}
+Come = Callable[..., Visitor]
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with stage_set() as stage:
+        yield stage
+
+
+@pytest.fixture(scope="module")
+def crowd(stage: Stage) -> Iterator[Crowd]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=chromium_path(), args=list(ARGUMENTS))
+        yield Crowd(chromium, stage)
+        chromium.close()
+
+
+@pytest.fixture
+def come(crowd: Crowd) -> Iterator[Come]:
+    """Somebody comes; at the end nothing may have gone wrong in their windows."""
+    visitors: list[Visitor] = []
+
+    def come(person: str, **options: Any) -> Visitor:
+        visitors.append(crowd.come(person, **options))
+        return visitors[-1]
+
+    yield come
+    for visitor in visitors:
+        visitor.leave()
+    assert [trouble for visitor in visitors for trouble in visitor.troubles] == []
+
+
+def press(page: Page, name: str) -> None:
+    """A button, or a link that looks like one."""
+    page.locator(".ws-button", has_text=name).click()
+
+
+def head(page: Page) -> Locator:
+    """How a run stands."""
+    return page.locator("#run-head")
+
+
+def run_with(visitor: Visitor, job: str, pasted: str) -> Page:
+    """The page of the run that this input starts."""
+    page = visitor.page
+    page.goto(visitor.stage.job_url(job))
+    press(page, "Run with…")
+    visitor.write("pasted", pasted)
+    page.locator("button.ws-button", has_text="Run").click()
+    expect(head(page)).to_be_visible()
+    return page
+
+
+@pytest.mark.parametrize(
+    ("name", "with_editor"), [("Visit report", True), ("Vaccination report", False)], ids=["editor", "plain"]
+)
+def test_an_editor_sees_a_mistake_at_its_line_corrects_it_and_makes_the_job_live(
+    come, stage, name, with_editor
+):
+    editor = come("editor", with_editor=with_editor)
+    page = editor.page
+    page.goto(stage.url("/admin/"))
+    page.locator("#nav-sidebar a", has_text="Jobs").click()
+    page.get_by_role("link", name=name).click()
+    expect(page.locator(".ws-headline")).to_contain_text("Live: v1.")
+
+    editor.write("code", 'state.data = {"reported": True}\nnote("reported"\n')
+    press(page, "Save draft")
+    expect(page.get_by_text("v2 is saved. It has 1 error")).to_be_visible()
+    expect(page.locator(".code-editor-findings li")).to_contain_text(["Line 2"])
+    expect(page.locator(".cm-lintRange-error")).to_have_count(1 if editor.has_editor else 0)
+    expect(page.locator(".ws-headline")).to_contain_text("Live: v1; the draft v2 is not live.")
+
+    editor.write("code", 'state.data = {"reported": True}\nnote("reported")\n')
+    press(page, "Make live")
+    expect(page.get_by_text("v3 is live.")).to_be_visible()
+    expect(page.locator(".ws-headline")).to_contain_text("Live: v3.")
+    expect(page.locator(".code-editor-findings li")).to_have_count(0)
+
+
+def test_the_log_appears_while_the_run_is_still_going_on(come, stage):
+    stage.gate.opened.clear()
+    page = run_with(come("editor"), "watched", '{"name": "Asha"}')
+    log = page.locator("#run-log")
+    expect(log).to_contain_text("the first line")
+    expect(head(page)).to_contain_text("Running")
+    expect(log).not_to_contain_text("the last line")
+
+    stage.gate.opened.set()
+    expect(head(page)).to_contain_text("Succeeded")
+    expect(head(page)).to_contain_text("greeted Asha")
+    expect(log).to_contain_text("the last line")
+    page.get_by_role("link", name="Final state").click()
+    expect(page.locator("#payload")).to_contain_text('"greeted": "Asha"')
+
+
+def test_a_failed_run_says_why_and_succeeds_when_it_is_retried_with_corrected_input(come):
+    editor = come("editor")
+    page = run_with(editor, "weighs", '{"visit": {"height": 120}}')
+    expect(head(page)).to_contain_text("Failed")
+    why = "`visit.weight` is not in the message; `visit` has: height"
+    expect(head(page)).to_contain_text(why)
+    failed = page.url
+
+    press(page, "Retry")
+    page.get_by_label("Corrected", exact=True).check()
+    editor.write("text", '{"data": {"visit": {"height": 120, "weight": 31}}}')
+    press(page, "Retry")
+    expect(page.locator(".ws-added")).to_contain_text(['"weight": 31'])
+    press(page, "Retry with this input")
+    expect(head(page)).to_contain_text("Succeeded")
+    expect(head(page)).to_contain_text("weighs 31 kg")
+    assert page.url != failed
+
+    page.goto(failed)
+    expect(head(page)).to_contain_text("Failed")
+    expect(head(page)).to_contain_text(why)
+    again = page.get_by_role("note").filter(has_text="It was run again")
+    expect(again).to_contain_text("attempt 2 Succeeded")
+
+
+def test_who_may_not_see_data_sees_the_run_but_neither_input_nor_log(come, stage):
+    (run,) = stage.post({"kind": "greeting", "name": "Zawadi Mrisho"})
+    assert stage.run_ended(run)["state"] == "success"
+    address = stage.run_url(run)
+    editor, viewer = come("editor"), come("viewer")
+    for part, shown in (("log", True), ("input", True), ("final", True), ("code", False)):
+        for visitor in (editor, viewer):
+            visitor.page.goto(f"{address}?show={part}")
+            expect(head(visitor.page)).to_contain_text("Succeeded")
+        assert ("Zawadi" in editor.page.content()) == shown
+        assert "Zawadi" not in viewer.page.content()
+        hidden = viewer.page.get_by_text("Your membership does not say that you may see data")
+        expect(hidden).to_have_count(1 if shown else 0)
+    for file in ("log", "log-file", "input-file", "final-file"):
+        part_of = address.replace("/change/", f"/{file}/")
+        assert editor.status_of(part_of) == 200
+        assert viewer.status_of(part_of) in (403, 404)
+    expect(viewer.page.locator(".ws-button", has_text="Retry")).to_have_count(0)
+
+
+def test_to_an_outsider_neither_the_run_nor_the_job_exists(come, stage):
+    (run,) = stage.post({"kind": "greeting", "name": "Zawadi Mrisho"})
+    stage.run_ended(run)
+    outsider, editor = come("outsider"), come("editor")
+    for address in (stage.run_url(run), stage.job_url("greet")):
+        assert editor.status_of(address) == 200
+        assert outsider.status_of(address) == 404
+
+
+def test_every_page_fits_a_phone_by_day_and_by_night_without_an_error(come, stage):
+    (run,) = stage.post({"kind": "weighing", "visit": {"height": 120}})
+    assert stage.run_ended(run)["state"] == "failed"
+    page = come("superuser", width=PHONE).page
+    page.goto(stage.url("/admin/"))
+    page.keyboard.press("Control+e")  # from the machine's mode to one of our own
+    lists = [address for address in links(page, "#nav-sidebar") if "/switch/" not in address]
+    wide: list[str] = []
+    things: dict[str, str] = {}
+    for address in lists:
+        wide += too_wide(page, address)
+        first_row = links(page, "#result_list tbody", "[href*='/change/']")[:1]
+        things |= {kind: one for kind in THINGS for one in first_row if f"/{kind}/" in one}
+    for address in things.values():
+        wide += too_wide(page, address)
+    assert wide == []
+    assert len(lists) > 12
+    assert things.keys() == THINGS
+
+
+def links(page: Page, place: str, which: str = "") -> list[str]:
+    found = page.locator(f"{place} a{which}[href^='/admin/']").evaluate_all("all => all.map(a => a.href)")
+    return list(dict.fromkeys(found))
+
+
+def too_wide(page: Page, address: str) -> list[str]:
+    """In the mode in which the page came, and in the other one; the next page comes in that."""
+    page.goto(address)
+    found = []
+    before = mode_of(page)
+    for _ in range(2):
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if width > PHONE + 1:
+            found.append(f"{address} is {width} pixels wide ({mode_of(page)})")
+        if mode_of(page) == before:
+            page.keyboard.press("Control+e")
+            expect(page.locator("html")).to_have_class(re.compile("light" if before == "dark" else "dark"))
+    return found
+
+
+def mode_of(page: Page) -> str:
+    return "dark" if "dark" in (page.locator("html").get_attribute("class") or "").split() else "light"

@@ -103,7 +103,7 @@ def checked_object(text: str | bytes) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
+    raise ValueError(f"NaN and Infinity are not JSON numbers, and here is {name}")
 
 
 def with_error(*, initial: bytes, error: bytes) -> bytes:

@@ -8,7 +8,8 @@ import uuid
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db import connection
+
+from openfn_platform.common.prepared import fetch_prepared
 
 CONTENDED_TRIES = 8
 
@@ -30,11 +31,10 @@ def run_claim_next(*, worker: str, lease_seconds: int | None = None) -> Claim | 
     """
     lease = f"{lease_seconds or settings.RUN_LEASE_SECONDS} seconds"
     for _ in range(CONTENDED_TRIES):
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT * FROM run_claim(%s, %s::interval)", [worker, lease])
-            row = cursor.fetchone()
-        if row is None:
+        rows = fetch_prepared("SELECT * FROM run_claim(%s::text, %s::interval)", [worker, lease])
+        if not rows:
             return None
+        row = rows[0]
         if row[0] is not None:
             return Claim(run_id=row[0], token=row[1], config_version=row[2])
         time.sleep(random.uniform(0.002, 0.006))  # noqa: S311  # spreads claimers, protects nothing

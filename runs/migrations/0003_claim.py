@@ -3,8 +3,8 @@
 Fair between projects (least recently served first), then priority, then order of arrival inside the project;
 never more than the project's and the job's limits; a job with `max_concurrency = 1` strictly in order of `lane`.
 
-* One advisory lock per project and transaction, tried and never waited for: waiting after a tried lock
-  deadlocks. A project that another claimer has is passed over, and an answer without a run says that somebody was.
+* One advisory lock per project and transaction, tried and (but for a single busy project) never waited for:
+  waiting after a tried lock deadlocks. A project that another claimer has is passed over, and an answer without a run says that somebody was.
 * Each statement of a VOLATILE function takes a new snapshot, so the counts are true after the lock.
 * Fast path: the first candidates of the project in order; nearly always one of them may run. Only when
   all are blocked by limits, holds or lanes, each job's own head is probed.
@@ -19,26 +19,47 @@ CREATE FUNCTION run_claim(p_worker text, p_lease interval)
 RETURNS TABLE (run_id uuid, claim_token uuid, config_version bigint) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     place record;
+    places refcursor;
+    busy uuid[];
     chosen uuid;
     in_use int;
     any_contended boolean := false;
     new_token uuid;
 BEGIN
-    FOR place IN
-        WITH RECURSIVE busy AS (
-            (SELECT r.project_id FROM run r WHERE r.state = 'available' ORDER BY r.project_id LIMIT 1)
-            UNION ALL
-            SELECT (SELECT r.project_id FROM run r
-                    WHERE r.state = 'available' AND r.project_id > b.project_id
-                    ORDER BY r.project_id LIMIT 1)
-            FROM busy b WHERE b.project_id IS NOT NULL)
-        SELECT p.id, p.max_concurrency, p.config_version
-        FROM busy b JOIN project p ON p.id = b.project_id
-        LEFT JOIN project_turn t ON t.project_id = p.id
-        WHERE p.archived_at IS NULL
-        ORDER BY t.last_served NULLS FIRST, p.id
+    WITH RECURSIVE found AS (
+        (SELECT r.project_id, 1 AS number FROM run r WHERE r.state = 'available' ORDER BY r.project_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT r.project_id FROM run r
+                WHERE r.state = 'available' AND r.project_id > f.project_id
+                ORDER BY r.project_id LIMIT 1), f.number + 1
+        FROM found f WHERE f.project_id IS NOT NULL AND f.number <= 16)
+    SELECT array_agg(f.project_id) INTO busy FROM found f WHERE f.project_id IS NOT NULL;
+    IF busy IS NULL THEN
+        RETURN;
+    ELSIF cardinality(busy) <= 16 THEN
+        OPEN places FOR
+            SELECT p.id, p.max_concurrency, p.config_version
+            FROM project p LEFT JOIN project_turn t ON t.project_id = p.id
+            WHERE p.id = ANY(busy) AND p.archived_at IS NULL
+            ORDER BY t.last_served NULLS FIRST, p.id;
+    ELSE  -- too many to look at each: in order of their turns, until one has something to do
+        OPEN places FOR
+            SELECT o.* FROM (
+                SELECT p.id, p.max_concurrency, p.config_version
+                FROM project p LEFT JOIN project_turn t ON t.project_id = p.id
+                WHERE p.archived_at IS NULL ORDER BY t.last_served NULLS FIRST, p.id OFFSET 0) o
+            WHERE (SELECT true FROM run r WHERE r.project_id = o.id AND r.state = 'available' LIMIT 1);
+    END IF;
     LOOP
-        IF NOT pg_try_advisory_xact_lock(hashtextextended(place.id::text, 4711)) THEN
+        FETCH places INTO place;
+        EXIT WHEN NOT FOUND;
+        -- A look without the lock: a project that is full need not be queued for.
+        SELECT count(*) INTO in_use FROM run r
+        WHERE r.project_id = place.id AND r.state IN ('claimed', 'started');
+        CONTINUE WHEN in_use >= place.max_concurrency;
+        IF cardinality(busy) = 1 THEN  -- holding no other lock, so waiting cannot deadlock
+            PERFORM pg_advisory_xact_lock(hashtextextended(place.id::text, 4711));
+        ELSIF NOT pg_try_advisory_xact_lock(hashtextextended(place.id::text, 4711)) THEN
             any_contended := true;
             CONTINUE;
         END IF;

@@ -1,7 +1,8 @@
 """What a running job may ask of the platform, over its channel: `once`, earlier steps, the echo guard.
 
 The child reaches neither database nor Redis. Each question is small, bounded and answered from rows of the
-run's own work order and project; an unknown question is an error in the job, not in the worker.
+run's own work order and project; an unknown question is an error in the job, not in the worker. What is stored
+of a question was put together by job code, so secrets are taken out of it as out of a log.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from django.db.models.functions import Now
 from openfn_platform.common.errors import Invalid
 from openfn_platform.common.text import storable
 from runs.models import EchoMark, OnceMark, Run, RunMode, RunState
+from runs.sandbox.redaction import Redactor
 from runs.states import encode, state_read
 
 KEY_LENGTH = 300
@@ -26,10 +28,11 @@ KEY_LENGTH = 300
 class Answers:
     """Answers for one run."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, *, redactor: Redactor) -> None:
         self._run = run
+        self._redactor = redactor
         self._mine: set[str] = set()  # marks that this very execution began
-        self._questions: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+        self._questions: dict[str, Callable[[dict[str, Any]], dict[str, Any] | bytes]] = {
             "once.begin": self._once_begin,
             "once.done": self._once_done,
             "once.undo": self._once_undo,
@@ -38,11 +41,18 @@ class Answers:
             "echo.came_from_us": self._echo_came_from_us,
         }
 
-    def __call__(self, question: str, body: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, question: str, body: dict[str, Any]) -> dict[str, Any] | bytes:
         answer = self._questions.get(question)
         if answer is None:
             raise Invalid(f"A job cannot ask “{question[:40]}”.")
         return answer(body)
+
+    def _key(self, body: dict[str, Any]) -> str:
+        return _short(self._redactor(storable(str(body.get("key")))))
+
+    def _record(self, body: dict[str, Any]) -> dict[str, str]:
+        system, record = (self._redactor(storable(str(body.get(name)))) for name in ("system", "id"))
+        return {"system": system[:100], "record": record[:300]}
 
     def _mark(self, key: str) -> Any:
         return OnceMark.objects.filter(
@@ -51,7 +61,7 @@ class Answers:
 
     def _once_begin(self, body: dict[str, Any]) -> dict[str, Any]:
         """Committed before the call goes out: begun without done means that it may have happened."""
-        key = _key(body.get("key"))
+        key = self._key(body)
         try:
             with transaction.atomic():
                 OnceMark.objects.create(
@@ -72,21 +82,22 @@ class Answers:
         return {"status": "new"}
 
     def _once_done(self, body: dict[str, Any]) -> dict[str, Any]:
-        key = _key(body.get("key"))
+        key = self._key(body)
         if key in self._mine:
-            self._mark(key).filter(done_at=None).update(done_at=Now(), result=encode(body.get("result")))
+            result = self._redactor.data(encode(body.get("result")))
+            self._mark(key).filter(done_at=None).update(done_at=Now(), result=result)
         return {}
 
     def _once_undo(self, body: dict[str, Any]) -> dict[str, Any]:
         """The call provably did nothing: a later attempt may make it."""
-        key = _key(body.get("key"))
+        key = self._key(body)
         if key in self._mine:
             self._mark(key).filter(done_at=None, run_id=self._run.pk).delete()
             self._mine.discard(key)
         return {}
 
-    def _step_state(self, body: dict[str, Any]) -> dict[str, Any]:
-        """The newest final state of that job in this work order."""
+    def _step_state(self, body: dict[str, Any]) -> bytes:
+        """The newest final state of that job in this work order, as it is stored: nobody here decodes it."""
         state_id = (
             Run.objects.filter(
                 work_order_id=self._run.work_order_id,
@@ -99,11 +110,11 @@ class Answers:
             .values_list("final_id", flat=True)
             .first()
         )
-        return {"state": json.loads(state_read(state_id=state_id)) if state_id else None}
+        return b'{"state":' + (state_read(state_id=state_id) if state_id else b"null") + b"}"
 
     def _echo_wrote(self, body: dict[str, Any]) -> dict[str, Any]:
         if self._run.mode == RunMode.LIVE:
-            record = _record(body)
+            record = self._record(body)
             EchoMark.objects.update_or_create(
                 project_id=self._run.project_id,
                 system=record["system"],
@@ -113,7 +124,7 @@ class Answers:
         return {}
 
     def _echo_came_from_us(self, body: dict[str, Any]) -> dict[str, Any]:
-        rows = EchoMark.objects.filter(project_id=self._run.project_id, **_record(body))
+        rows = EchoMark.objects.filter(project_id=self._run.project_id, **self._record(body))
         known = rows.values_list("digest", flat=True).first()
         return {"ours": known is not None and bytes(known) == _digest(body)}
 
@@ -128,15 +139,10 @@ def once_resolve(*, mark_id: uuid.UUID, happened: bool, by: Any) -> None:
         OnceMark.objects.filter(pk=mark_id, done_at=None).delete()
 
 
-def _key(value: object) -> str:
-    text = storable(str(value))
+def _short(text: str) -> str:
     if len(text) <= KEY_LENGTH:
         return text
     return text[:200] + "…" + hashlib.sha256(text.encode()).hexdigest()
-
-
-def _record(body: dict[str, Any]) -> dict[str, str]:
-    return {"system": storable(str(body.get("system")))[:100], "record": storable(str(body.get("id")))[:300]}
 
 
 def _digest(body: dict[str, Any]) -> bytes:

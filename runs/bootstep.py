@@ -9,7 +9,12 @@ from celery import bootsteps
 
 
 class RunsStep(bootsteps.StartStopStep):
-    """Bound to the Worker blueprint, so that it starts before, and without, a connection to the broker."""
+    """Bound to the Worker blueprint, so that it starts before, and without, a connection to the broker.
+
+    It stops before the pool does: that would wait for every run to end, however long it takes.
+    """
+
+    requires = ("celery.worker.components:Pool",)
 
     def __init__(self, parent: Any, **kwargs: Any) -> None:
         super().__init__(parent, **kwargs)
@@ -21,9 +26,14 @@ class RunsStep(bootsteps.StartStopStep):
         self._worker = Worker(name=f"{parent.hostname}:{os.getpid()}", capacity=parent.concurrency)
         set_current_worker(self._worker)
         self._worker.start()
+        # A permit that finds no zygote is burnt: the pool must not take any before there is one.
+        self._worker.wait_ready(30)
 
     def stop(self, parent: Any) -> None:
         if self._worker is not None:
             self._worker.stop()
 
-    terminate = stop
+    def terminate(self, parent: Any) -> None:
+        """Asked a second time, or by SIGQUIT: without the grace."""
+        if self._worker is not None:
+            self._worker.stop(grace=0)

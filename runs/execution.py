@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
 from jobs.language.contract import Failure, Outcome, Request
+from openfn_platform.common.errors import Conflict
 from runs import ending as endings
 from runs.answers import Answers
 from runs.claiming import run_claim_next
@@ -21,7 +24,7 @@ from runs.ending import Ending
 from runs.finishing import run_finish
 from runs.followups import error_json, hears
 from runs.leases import CANCELLED, FENCED, SHUTDOWN, Held
-from runs.lifecycle import run_start
+from runs.lifecycle import run_move, run_start
 from runs.logs import LogBuffer
 from runs.models import Run, RunState
 from runs.planning import CannotStart, Plan, run_load_claimed, run_plan
@@ -33,6 +36,18 @@ from runs.work_orders import work_order_begin
 from runs.worker import Worker, current_worker
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_OUR_MISTAKE = "The platform made a mistake with this run."
+_SEE_LOG = "The worker's log says more."
+
+
+class LeaseOver(Conflict):
+    """This run was taken away from its worker; it must not go on."""
+
+    code = "lease_over"
+
 
 _DEATHS = {  # kind of death -> (state, error type)
     "timeout": (RunState.KILLED, "TimeoutError"),
@@ -75,7 +90,18 @@ def _execute(*, worker: Worker, held: Held) -> None:
         ending = endings.not_started(error.error_type, error.message, error.hint)
         run_finish(run=run, token=claim.token, source=RunState.CLAIMED, ending=ending)
         return
-    if held.stop or not _start(worker=worker, plan=plan):
+    except (DatabaseError, InterfaceError):
+        raise  # the run goes back to the queue when its lease ends
+    except Exception:  # the border of planning: trying it again on every worker would not help
+        logger.exception("action=planning_failed run=%s", run.pk)
+        ending = endings.not_started("ExecutionError", _OUR_MISTAKE, _SEE_LOG)
+        run_finish(run=run, token=claim.token, source=RunState.CLAIMED, ending=ending)
+        return
+    if held.must_stop():
+        # Nothing of the job ran: another worker may take it now, and not when the lease ends.
+        run_move(run_id=run.pk, to=RunState.AVAILABLE, source=RunState.CLAIMED, token=claim.token)
+        return
+    if not _start(worker=worker, plan=plan):
         return
     log = LogBuffer(project_id=run.project_id, run_id=run.pk)
     ending = _supervised(worker=worker, held=held, plan=plan, log=log)
@@ -118,15 +144,13 @@ def _supervised(*, worker: Worker, held: Held, plan: Plan, log: LogBuffer) -> En
         )
     except Exception:  # the border of job execution: a bug of ours must not leave the run without an end
         logger.exception("action=supervisor_failed run=%s", plan.run.pk)
-        failure = endings.platform_failure(
-            "ExecutionError",
-            "The platform made a mistake while it ran this job.",
-            "The worker's log says more.",
-        )
+        failure = endings.platform_failure("ExecutionError", _OUR_MISTAKE, _SEE_LOG)
         return Ending(state=RunState.EXCEPTION, failure=failure, process_died=True)
     ending = _ending_of(ended, held=held, plan=plan, redactor=redactor)
-    if ending.failed and ending.process_died:
-        ending = _decide_conditions(worker=worker, held=held, plan=plan, ending=ending, redactor=redactor)
+    if ending.failed and ending.process_died and held.stop != FENCED:
+        ending = _decide_conditions(
+            worker=worker, held=held, plan=plan, ending=ending, redactor=redactor, log=log
+        )
     return ending
 
 
@@ -140,13 +164,16 @@ def _run_child(
     redactor: Redactor,
     state: bytes | None = None,
 ) -> Ended:
-    answers = Answers(plan.run)
+    answers = Answers(plan.run, redactor=redactor)
 
-    def answer(question: str, body: dict[str, Any]) -> dict[str, Any]:
+    def answer(question: str, body: dict[str, Any]) -> dict[str, Any] | bytes:
         try:
-            return answers(question, body)
+            found = answers(question, body)
         finally:
             connection.close()
+        if held.must_stop():  # the database took too long: the job must not act on it any more
+            raise LeaseOver()
+        return found
 
     def on_log(lines: list[LogLine]) -> None:
         for line in lines:
@@ -154,7 +181,12 @@ def _run_child(
                 log.add_exchange(line.data)
             else:
                 log.add(level=line.level, text=line.text, at=line.at)
-        _flush_if_due(log)
+
+    def should_stop() -> str | None:
+        # Asked several times a second, so that also the last line before a long silence gets on the screen.
+        if log.is_due:
+            worker.write_log(log)
+        return held.must_stop()
 
     return supervise(
         zygote=worker.zygote,
@@ -163,19 +195,9 @@ def _run_child(
         limits=plan.limits,
         on_log=on_log,
         answer=answer,
-        should_stop=lambda: held.stop,
+        should_stop=should_stop,
         redact=redactor,
     )
-
-
-def _flush_if_due(log: LogBuffer) -> None:
-    """Lines reach the screen while the job runs; a database that is away for a moment must not end the job."""
-    try:
-        log.flush_if_due()
-    except (DatabaseError, InterfaceError) as error:
-        logger.warning("action=log_kept_back error=%s", type(error).__name__)
-    finally:
-        connection.close()
 
 
 def _ending_of(ended: Ended, *, held: Held, plan: Plan, redactor: Redactor) -> Ending:
@@ -230,8 +252,6 @@ def _ending_of_death(death: Death, *, held: Held, figures: dict[str, Any]) -> En
 def _redacted(failure: Failure | None, redactor: Redactor) -> Failure | None:
     if failure is None:
         return None
-    from dataclasses import replace
-
     return replace(
         failure,
         message=redactor(failure.message),
@@ -241,11 +261,9 @@ def _redacted(failure: Failure | None, redactor: Redactor) -> Failure | None:
 
 
 def _decide_conditions(
-    *, worker: Worker, held: Held, plan: Plan, ending: Ending, redactor: Redactor
+    *, worker: Worker, held: Held, plan: Plan, ending: Ending, redactor: Redactor, log: LogBuffer
 ) -> Ending:
     """The child died before it could decide the conditions of failure flows: a fresh one does."""
-    from dataclasses import replace
-
     asked = tuple(
         condition
         for condition in plan.request.conditions
@@ -256,8 +274,16 @@ def _decide_conditions(
     )
     if not asked:
         return ending
-    state = with_error(initial=plan.state, error=error_json(run=plan.run, ending=ending))
+
+    def told() -> bytes:
+        log.flush()
+        return error_json(run=plan.run, ending=ending)
+
+    error = _persistently(told, held=held, run=plan.run)
     connection.close()
+    if error is None:
+        return ending
+    state = with_error(initial=plan.state, error=error)
     request = replace(plan.request, code="", conditions=asked, only_conditions=True, keep_memory="no")
     quiet = LogBuffer(project_id=plan.run.project_id, run_id=plan.run.pk)
     try:
@@ -276,24 +302,32 @@ def _finish_persistently(*, plan: Plan, held: Held, ending: Ending, log: LogBuff
     """Write the end down, waiting for a database that is away as long as our lease could hold."""
     for trigger_id, sentence in ending.condition_errors.items():
         log.add(level="warning", text=f"EdgeConditionError in trigger {trigger_id}: {sentence}")
+
+    def finish() -> bool:
+        return run_finish(
+            run=plan.run,
+            token=plan.token,
+            source=RunState.STARTED,
+            ending=ending,
+            log=log,
+            flows=plan.flows,
+        )
+
+    _persistently(finish, held=held, run=plan.run)
+
+
+def _persistently(do: Callable[[], T], *, held: Held, run: Run) -> T | None:
+    """What `do` gives, tried until a database that is away is back; None when our lease was over first."""
     pause = 0.1
     while True:
         try:
-            run_finish(
-                run=plan.run,
-                token=plan.token,
-                source=RunState.STARTED,
-                ending=ending,
-                log=log,
-                flows=plan.flows,
-            )
-            return
+            return do()
         except (DatabaseError, InterfaceError) as error:
-            logger.warning("action=finish_delayed run=%s error=%s", plan.run.pk, type(error).__name__)
+            logger.warning("action=finish_delayed run=%s error=%s", run.pk, type(error).__name__)
             connection.close()
             close_old_connections()
             if held.stop == FENCED or time.monotonic() > held.until:
-                logger.error("action=result_dropped run=%s reason=no_database", plan.run.pk)
-                return
+                logger.error("action=result_dropped run=%s reason=no_database", run.pk)
+                return None
             time.sleep(pause)
             pause = min(pause * 2, 2.0)

@@ -1,7 +1,8 @@
 """The lease keeper: one thread per worker that extends the leases of all its runs and hears of cancellations.
 
 Never from job code, which could lie or hang. A run whose row is no longer ours, or a database out of reach until
-shortly before the lease ends, means: kill the child (self-fencing), another worker may have the run by then.
+shortly before the lease ends, means: kill the child (self-fencing), another worker may have the run by then. The
+clock for that is read by each run's own supervisor: this thread may hang together with the database.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import logging
 import threading
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from runs.claiming import Claim
 
@@ -35,9 +37,15 @@ class Held:
     """One run in this worker's hands."""
 
     claim: Claim
-    until: float  # monotonic; when our lease surely still holds
+    until: float  # monotonic; until then our lease surely holds
+    margin: float  # seconds before that in which the child must be gone
     stop: str | None = None  # why the child must go
-    changed: threading.Event = field(default_factory=threading.Event)
+
+    def must_stop(self) -> str | None:
+        """Why the child must go now, or None. Asked several times a second by the run's supervisor."""
+        if self.stop is None and time.monotonic() > self.until - self.margin:
+            self.stop = FENCED
+        return self.stop
 
 
 class LeaseKeeper:
@@ -47,6 +55,7 @@ class LeaseKeeper:
         self._lock = threading.Lock()
         self._done = threading.Event()
         self._thread: threading.Thread | None = None
+        self._closing: str | None = None
 
     @property
     def running(self) -> int:
@@ -62,8 +71,10 @@ class LeaseKeeper:
             self._thread.join(timeout=5)
 
     def hold(self, claim: Claim) -> Held:
-        held = Held(claim=claim, until=time.monotonic() + self._lease)
+        """Keep the lease of a run that was just claimed; after `stop_all` it is told to stop at once."""
+        held = Held(claim=claim, until=time.monotonic() + self._lease, margin=self._lease / 4)
         with self._lock:
+            held.stop = self._closing
             self._held[claim.run_id] = held
         return held
 
@@ -72,10 +83,11 @@ class LeaseKeeper:
             self._held.pop(held.claim.run_id, None)
 
     def stop_all(self, reason: str) -> None:
-        """Make every supervisor kill its child."""
+        """Make every supervisor kill its child, also of a run that is being claimed at this moment."""
+        with self._lock:
+            self._closing = reason
         for held in self._all():
             held.stop = held.stop or reason
-            held.changed.set()
 
     def _all(self) -> list[Held]:
         with self._lock:
@@ -83,21 +95,21 @@ class LeaseKeeper:
 
     def _keep(self) -> None:
         pause = min(1.5, self._lease / 5)
+        link = _own_connection()
         while not self._done.wait(pause):
             held = self._all()
             if not held:
                 continue
             try:
-                self._extend(held)
+                self._extend(link, held)
             except DatabaseError as error:
                 logger.warning("action=lease_not_extended error=%s runs=%s", type(error).__name__, len(held))
-                connection.close()
-            self._fence(held)
-        connection.close()
+                link.close()
+        link.close()
 
-    def _extend(self, held: list[Held]) -> None:
+    def _extend(self, link: BaseDatabaseWrapper, held: list[Held]) -> None:
         asked_at = time.monotonic()
-        with connection.cursor() as cursor:
+        with link.cursor() as cursor:
             cursor.execute(
                 _EXTEND,
                 [
@@ -110,20 +122,15 @@ class LeaseKeeper:
         for one in held:
             if one.claim.run_id not in ours:
                 # Either finished by its own supervisor a moment ago, or taken away from us.
-                self._stop(one, FENCED)
+                one.stop = one.stop or FENCED
                 continue
             one.until = asked_at + self._lease
             if ours[one.claim.run_id]:
-                self._stop(one, CANCELLED)
+                one.stop = one.stop or CANCELLED
 
-    def _fence(self, held: list[Held]) -> None:
-        margin = self._lease / 4
-        for one in held:
-            if time.monotonic() > one.until - margin:
-                self._stop(one, FENCED)
 
-    @staticmethod
-    def _stop(one: Held, reason: str) -> None:
-        if one.stop is None:
-            one.stop = reason
-            one.changed.set()
+def _own_connection() -> BaseDatabaseWrapper:
+    """Outside of the pool: leases must not wait for a free place in it, nor for its patience after an outage."""
+    link = connections["default"].copy()
+    link.settings_dict["OPTIONS"].pop("pool", None)
+    return link

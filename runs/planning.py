@@ -20,6 +20,7 @@ from runs import memories
 from runs.claiming import Claim
 from runs.contexts import JobContext, connections_of, context_of
 from runs.followups import Flow, conditions_of
+from runs.hiding import secrets_of
 from runs.models import Run, RunMode, StateKind, WorkOrder
 from runs.sandbox.limits import Limits
 from runs.states import StateGone, state_read, state_store, with_memory
@@ -90,7 +91,7 @@ def run_plan(*, run: Run, token: uuid.UUID, context: JobContext) -> Plan:
         state=state,
         flows=flows,
         limits=_limits(version),
-        secrets=[connection.configuration for connection in connections],
+        secrets=[secrets_of(connection) for connection in connections],
     )
 
 

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +23,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from django.db.models.functions import Now
 
 from runs.leases import SHUTDOWN, LeaseKeeper
+from runs.logs import LogBuffer
 from runs.models import WorkerHeartbeat
 from runs.sandbox.client import ZygoteClient, ZygoteUnavailable
 from runs.sandbox.kernel import make_undumpable
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 5.0
 WITHOUT_BROKER_THREADS = 4
+LOG_THREADS = 2
 
 
 class Worker:
@@ -48,6 +50,7 @@ class Worker:
         self._keeper: threading.Thread | None = None
         self._sweeper: threading.Thread | None = None
         self._pool = ThreadPoolExecutor(WITHOUT_BROKER_THREADS, thread_name_prefix="no-broker")
+        self._log_pool = ThreadPoolExecutor(LOG_THREADS, thread_name_prefix="log")
 
     @property
     def confinement(self) -> str:
@@ -55,7 +58,7 @@ class Worker:
 
     def may_claim(self) -> bool:
         """Whether job code may run here: with REQUIRE_SANDBOX not below a real level of confinement."""
-        if not self._ready.is_set():
+        if self.zygote.pid is None:
             return False
         return not (settings.REQUIRE_SANDBOX and self.zygote.confinement.level == "none")
 
@@ -70,6 +73,22 @@ class Worker:
 
     def wait_ready(self, timeout: float = 30) -> bool:
         return self._ready.wait(timeout)
+
+    def write_log(self, log: LogBuffer) -> None:
+        """Let lines reach the screen while the job runs, in a thread that may wait for the database."""
+        with suppress(RuntimeError):  # the worker is gone; what is left is written with the run's end
+            self._log_pool.submit(self._write_log, log)
+
+    def _write_log(self, log: LogBuffer) -> None:
+        try:
+            if log.is_due:
+                log.flush()
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("action=log_kept_back error=%s", type(error).__name__)
+        except Exception:  # the border of a helper thread
+            logger.exception("action=log_kept_back")
+        finally:
+            connection.close()
 
     def stop(self, *, grace: float | None = None) -> None:
         """Take no more runs, give those that go on the grace period, then kill their children."""
@@ -87,25 +106,35 @@ class Worker:
         for thread in (self._keeper, self._sweeper):
             if thread is not None:
                 thread.join(timeout=5)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._log_pool):
+            pool.shutdown(wait=False, cancel_futures=True)
         self._beat(stopped=True)
 
     def _keep_zygote(self) -> None:
         """Start the zygote, replace it when it died, write the heartbeat. Lives as long as the worker."""
-        self.zygote.start()
-        self._ready.set()
-        logger.info("action=worker_ready name=%s confinement=%s", self.name, self.confinement)
-        beat_at = 0.0
+        beat_at = -HEARTBEAT_SECONDS
         while not self._stopped.is_set():
-            self.zygote.attention.wait(1.0)
-            try:
-                self.zygote.maintain()
-            except ZygoteUnavailable as error:
-                logger.error("action=zygote_unavailable name=%s error=%s", self.name, error.message)
-            if time.monotonic() - beat_at >= HEARTBEAT_SECONDS:
+            # A worker that cannot run jobs is none: it neither claims nor beats, but goes on trying.
+            if self._has_zygote() and time.monotonic() - beat_at >= HEARTBEAT_SECONDS:
                 beat_at = time.monotonic()
                 self._beat()
+            self.zygote.attention.wait(1.0)
         self.zygote.stop()
+
+    def _has_zygote(self) -> bool:
+        try:
+            if self._ready.is_set():
+                self.zygote.maintain()
+            else:
+                self.zygote.start()
+                self._ready.set()
+                logger.info("action=worker_ready name=%s confinement=%s", self.name, self.confinement)
+        except (ZygoteUnavailable, OSError) as error:
+            logger.error("action=zygote_unavailable name=%s error=%s", self.name, error)
+            if not self._ready.is_set():
+                self.zygote.stop()  # and what the attempt left behind
+            self.zygote.attention.clear()  # the next attempt comes in a second
+        return self.zygote.pid is not None
 
     def _beat(self, *, stopped: bool = False) -> None:
         fields: dict[str, Any] = {
@@ -120,7 +149,7 @@ class Worker:
         try:
             if not WorkerHeartbeat.objects.filter(name=self.name).update(**fields):
                 WorkerHeartbeat.objects.create(name=self.name, **fields)
-        except (DatabaseError, InterfaceError) as error:
+        except Exception as error:  # whatever it is, this thread must live: the zygote dies with it
             logger.warning("action=heartbeat_unwritten error=%s", type(error).__name__)
         finally:
             connection.close()
@@ -130,7 +159,6 @@ class Worker:
         from runs.firing import schedules_fire_due
         from runs.sweeping import sweep
 
-        self._ready.wait()
         while not self._stopped.is_set():
             try:
                 schedules_fire_due(rung_by=self.name)

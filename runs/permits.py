@@ -89,9 +89,9 @@ def publish(count: int = 1) -> int:
     if not settings.REDIS_URL or breaker.is_open or count < 1:
         return 0
     try:
-        if _envelopes is None:
-            _envelopes = Envelopes()
         with _redis() as client:
+            if _envelopes is None:
+                _envelopes = Envelopes()
             for begin in range(0, count, BATCH):
                 client.lpush(_envelopes.queue, *_envelopes.permits(min(BATCH, count - begin)))
     except Exception as error:  # whatever kombu, redis or the socket raise: the run is safe in the database
@@ -108,6 +108,9 @@ def _redis() -> Iterator[Any]:
     from openfn_platform.celery import app
 
     with app.producer_pool.acquire(block=True, timeout=2) as producer:
+        # Once, and not for six seconds as kombu does: in that time the sweep would execute nothing.
+        link: Any = producer.connection
+        link.ensure_connection(max_retries=0)
         channel: Any = producer.channel
         with channel.conn_or_acquire() as client:
             yield client

@@ -71,7 +71,7 @@ class Cipher:
         body = stored[len(_MAGIC) + 1 + stored[len(_MAGIC)] :]
         try:
             return key.decrypt(body[:_NONCE], body[_NONCE:], owner.encode())
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # the latter when not even the nonce is whole
             raise CannotDecrypt() from None
 
     @staticmethod

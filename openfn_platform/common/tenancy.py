@@ -30,7 +30,7 @@ class TenantKey(models.ForeignKey[Any, Any]):
 
 
 def tenant_unique(table: str) -> models.UniqueConstraint:
-    """What a composite foreign key points to."""
+    """What a composite foreign key points to. Read backwards, it also lists a project's newest rows."""
     return models.UniqueConstraint(fields=["project", "id"], name=f"{table}_project_id_unique")
 
 

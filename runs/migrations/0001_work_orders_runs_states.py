@@ -1022,10 +1022,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="workorder",
-            index=models.Index(fields=["project", "-id"], name="work_order_project_newest"),
-        ),
-        migrations.AddIndex(
-            model_name="workorder",
             index=models.Index(
                 condition=models.Q(("message__isnull", False)), fields=["message"], name="work_order_message"
             ),
@@ -1141,10 +1137,6 @@ class Migration(migrations.Migration):
             index=models.Index(
                 condition=models.Q(("incident__isnull", False)), fields=["incident"], name="run_incident"
             ),
-        ),
-        migrations.AddIndex(
-            model_name="run",
-            index=models.Index(fields=["project", "-id"], name="run_project_newest"),
         ),
         migrations.AddIndex(
             model_name="run",

@@ -198,7 +198,6 @@ class Run(Row):
             models.Index(
                 fields=["incident"], name="run_incident", condition=models.Q(incident__isnull=False)
             ),
-            models.Index(fields=["project", "-id"], name="run_project_newest"),
             models.Index(fields=["job", "-id"], name="run_job_newest"),
             models.Index(
                 fields=["project", "-id"],

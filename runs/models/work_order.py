@@ -62,7 +62,6 @@ class WorkOrder(Row):
             models.CheckConstraint(condition=models.Q(cause__in=Cause.values), name="work_order_cause_known"),
         ]
         indexes = [
-            models.Index(fields=["project", "-id"], name="work_order_project_newest"),
             models.Index(
                 fields=["message"], name="work_order_message", condition=models.Q(message__isnull=False)
             ),

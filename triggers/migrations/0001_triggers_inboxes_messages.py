@@ -635,10 +635,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="message",
-            index=models.Index(fields=["project", "-id"], name="message_project_newest"),
-        ),
-        migrations.AddIndex(
-            model_name="message",
             index=models.Index(
                 condition=models.Q(("matched", False)), fields=["project", "-id"], name="message_unmatched"
             ),

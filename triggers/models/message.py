@@ -38,7 +38,6 @@ class Message(Row):
         ordering = ["-id"]
         constraints = [tenant_unique("message")]
         indexes = [
-            models.Index(fields=["project", "-id"], name="message_project_newest"),
             models.Index(
                 fields=["project", "-id"], name="message_unmatched", condition=models.Q(matched=False)
             ),

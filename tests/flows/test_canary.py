@@ -248,7 +248,7 @@ def pages(world: World) -> Iterator[tuple[str, bytes]]:
     for model in admin.site._registry:
         name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
         places = [reverse(f"{name}_changelist")]
-        rows = model._default_manager.order_by("-pk")[: 30 if model is Run else 5]
+        rows = model._default_manager.order_by("-pk")[: 12 if model is Run else 4]
         places += [reverse(f"{name}_change", args=[unquotable(row.pk)]) for row in rows]
         for place in places:  # a list without pages of its rows has 404
             yield place, fetched(client, place, allowed=(200, 404))
@@ -330,16 +330,16 @@ def everything_happened(world: World, mails: list[EmailMessage], shown: list[tup
     assert len(caught) >= count * len(FATAL)
     assert any("***" in json.dumps(input_of(run)["error"]) for run in caught)
     assert CredentialBody.objects.count() > count
-    assert sum(b"***" in content for _, content in shown) > 100
+    assert sum(b"***" in content for _, content in shown) > 60
 
 
-@pytest.mark.parametrize("form", sorted(forms("Kanari-0ü\"&<Z'>/+=% q\\9", USER)))
-def test_the_search_finds_a_secret_in_each_form_and_in_each_kind_of_column(world: World, form: str) -> None:
+def test_the_search_finds_a_secret_in_each_form_and_in_each_kind_of_column(world: World) -> None:
     canary = forms("Kanari-0ü\"&<Z'>/+=% q\\9", USER)
-    text = canary[form].decode()
-    run = job_start(job=world.job(f"# {text}"), given=Input(state={"x": "y" * 3000 + text}))
-    Run.objects.filter(pk=run.pk).update(failure={"message": text}, note=text)
-    places = {line.partition(":")[0] for line in told(everything_stored(), {"it": canary})}
-    assert places >= {"job_version.code", "run.failure", "run.note"}
-    if "\\" not in text and '"' not in text:  # JSON would write it in another form
-        assert "state.body" in places
+    for form, spelled in canary.items():
+        text = spelled.decode()
+        run = job_start(job=world.job(f"# {text}"), given=Input(state={"x": "y" * 3000 + text}))
+        Run.objects.filter(pk=run.pk).update(failure={"message": text}, note=text)
+        wanted = {f"{place}: it as {form}" for place in ("job_version.code", "run.failure", "run.note")}
+        if "\\" not in text and '"' not in text:  # JSON would write it in another form
+            wanted.add(f"state.body: it as {form}")
+        assert wanted <= set(told(everything_stored(), {"it": {form: spelled}}))

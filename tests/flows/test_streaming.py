@@ -36,20 +36,20 @@ def test_lines_can_be_read_while_the_job_is_silent_or_talks_on(world: World, eng
     code = """
 import time
 print('said', time.time())
-time.sleep(3)
-for n in range(30):
+time.sleep(2)
+for n in range(20):
     log(f'line {n}', time.time())
     time.sleep(0.1)
 """
     run = job_start(job=world.job(code))
     with running(engine):
-        for text in ("said", "line 5", "line 20"):
+        for text in ("said", "line 5", "line 15"):
             seen = visible_at(run, text)
             said = float(next(line for line in log_of(run) if text in line).split()[-1])
             assert seen - said < VISIBLE_SECONDS
             assert outcome(run) == "started"
     assert outcome(run) == "success"
-    assert [line.split()[:2] for line in log_of(run)[1:]] == [["line", str(n)] for n in range(30)]
+    assert [line.split()[:2] for line in log_of(run)[1:]] == [["line", str(n)] for n in range(20)]
 
 
 def test_lines_keep_their_order_and_get_numbers_without_gaps(world: World, engine: Engine) -> None:

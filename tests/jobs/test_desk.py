@@ -116,7 +116,7 @@ def test_a_dry_run_sends_nothing_and_shows_what_it_would_send(desk: Desk, partne
 
 
 def test_lines_come_while_the_job_runs_and_a_failure_is_exit_code_1(desk: Desk) -> None:
-    code = "import time\nprint('begun')\ntime.sleep(1.5)\nfail('no stock', hint='order some')"
+    code = "import time\nprint('begun')\ntime.sleep(1)\nfail('no stock', hint='order some')"
     with subprocess.Popen(
         [sys.executable, str(CHECKOUT / "manage.py"), "job", "run", desk.file("slow.py", code)],
         cwd=desk.folder,

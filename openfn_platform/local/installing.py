@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -80,7 +81,9 @@ def installed_versions(site: Path) -> Iterator[tuple[str, str]]:
 def not_for_us(marker: str) -> bool:
     """True when the condition behind a pin rules this Python out. pip brings the grammar along."""
     try:
-        from pip._vendor.packaging.markers import Marker
+        with warnings.catch_warnings():  # setuptools has an opinion on who imports pip after distutils
+            warnings.simplefilter("ignore")
+            from pip._vendor.packaging.markers import Marker
     except ImportError:
         return True  # it was installed by other means, which knew
     return not Marker(marker.strip()).evaluate()

@@ -256,7 +256,7 @@ def pages(world: World) -> Iterator[tuple[str, bytes]]:
     _, key = token(world.project, *Scope.values)
     headers = {"authorization": f"Bearer {key}"}
     for name in ("runs", "work-orders", "messages", "incidents", "jobs", "triggers", "workflows"):
-        listed = fetched(client, f"/api/v1/{name}?page_size=40", headers)
+        listed = fetched(client, f"/api/v1/{name}?page_size=15", headers)
         yield f"/api/v1/{name}", listed
         for row in json.loads(listed)["results"]:
             yield f"/api/v1/{name}/…", fetched(client, f"/api/v1/{name}/{row['id']}", headers)
@@ -330,7 +330,7 @@ def everything_happened(world: World, mails: list[EmailMessage], shown: list[tup
     assert len(caught) >= count * len(FATAL)
     assert any("***" in json.dumps(input_of(run)["error"]) for run in caught)
     assert CredentialBody.objects.count() > count
-    assert sum(b"***" in content for _, content in shown) > 60
+    assert sum(b"***" in content for _, content in shown) > 30
 
 
 def test_the_search_finds_a_secret_in_each_form_and_in_each_kind_of_column(world: World) -> None:
@@ -339,7 +339,7 @@ def test_the_search_finds_a_secret_in_each_form_and_in_each_kind_of_column(world
         text = spelled.decode()
         run = job_start(job=world.job(f"# {text}"), given=Input(state={"x": "y" * 3000 + text}))
         Run.objects.filter(pk=run.pk).update(failure={"message": text}, note=text)
-        wanted = {f"{place}: it as {form}" for place in ("job_version.code", "run.failure", "run.note")}
+        wanted = {f"{place}: it as {form}" for place in ("job_version.code", "run.note")}
         if "\\" not in text and '"' not in text:  # JSON would write it in another form
-            wanted.add(f"state.body: it as {form}")
+            wanted |= {f"{place}: it as {form}" for place in ("state.body", "run.failure")}
         assert wanted <= set(told(everything_stored(), {"it": {form: spelled}}))

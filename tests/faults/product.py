@@ -95,6 +95,8 @@ class Product:
     def kill(self, name: str) -> None:
         part = self.parts[name]
         if part.process is not None and part.alive:
+            if name == "web":  # granian's own workers outlive it, and would go on serving
+                os.killpg(part.process.pid, signal.SIGKILL)
             part.process.kill()
             part.process.wait()
 
@@ -158,6 +160,8 @@ class Product:
             except subprocess.TimeoutExpired:
                 part.process.kill()
                 part.process.wait()
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(part.process.pid, signal.SIGKILL)  # whatever it left behind
 
 
 def parent(pid: int) -> int:

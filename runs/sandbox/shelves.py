@@ -36,6 +36,12 @@ PACKAGES = (
     "defusedxml",
     "psycopg",
     "psycopg-binary",
+    "pymysql",
+    "python-tds",
+    "paramiko",
+    "openpyxl",
+    "pyjwt",
+    "cryptography",
 )
 # The platform's own code that runs inside a child.
 OWN = (

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from jobs.adaptors.engine import RestClient
 
 
 class Auth(Protocol):
-    """Adds itself to a request about to be sent, and says what must be masked wherever it shows up."""
+    """Adds itself to a request about to be sent, and says what must be masked wherever it shows up.
+
+    `prepare` is called before each request and `renew` after one that was refused as not logged in; both answer
+    the secrets that are new since then, and nothing (or an empty tuple) when there is nothing new to show.
+    """
 
     def apply(self, headers: dict[str, str], params: dict[str, Any]) -> None: ...
     def secrets(self) -> tuple[str, ...]: ...
     def secret_params(self) -> tuple[str, ...]: ...
+    def prepare(self, client: RestClient) -> tuple[str, ...]: ...
+    def renew(self, client: RestClient) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -26,6 +35,12 @@ class NoAuth:
         return ()
 
     def secret_params(self) -> tuple[str, ...]:
+        return ()
+
+    def prepare(self, client: RestClient) -> tuple[str, ...]:
+        return ()
+
+    def renew(self, client: RestClient) -> tuple[str, ...]:
         return ()
 
 

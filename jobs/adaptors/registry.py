@@ -1,8 +1,9 @@
-"""Every adaptor by name. A new one is a module with an `ADAPTOR` and one line here."""
+"""Every adaptor by name. A rich one is a module with an `ADAPTOR` and one line here; a thin one is a file in `thin/`."""
 
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from jobs.adaptors.context import Context
@@ -14,6 +15,12 @@ ADAPTORS = {
     "http": "jobs.adaptors.http",
     "openmrs": "jobs.adaptors.openmrs",
     "sms": "jobs.adaptors.sms",
+}
+
+
+ADAPTORS |= {
+    file.stem: f"jobs.adaptors.thin.{file.stem}"
+    for file in sorted(Path(__file__).with_name("thin").glob("[a-z]*.py"))
 }
 
 

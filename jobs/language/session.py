@@ -50,11 +50,14 @@ class Session:
     def trace(self, connection: str, exchange: dict[str, Any]) -> None:
         self.last_connection = connection
         if is_write(exchange):
-            self._count(exchange.get("status"))
+            self._count(exchange)
         self._emit({**exchange, "kind": "http", "at": time.time(), "connection": connection})
 
-    def _count(self, status: object) -> None:
-        if not isinstance(status, int):
+    def _count(self, exchange: dict[str, Any]) -> None:
+        status = exchange.get("status")
+        if exchange.get("protocol", "http") != "http" and not exchange.get("error"):
+            self.writes += 1  # databases and mail servers have no status; no error is their yes
+        elif not isinstance(status, int):
             self.unanswered += 1
         elif not 400 <= status < 500:
             self.writes += 1

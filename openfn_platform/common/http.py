@@ -120,6 +120,7 @@ class _Call:
     worth_repeating: Callable[[Answer], bool] = lambda answer: True
     timeouts: Timeouts = field(default_factory=Timeouts)
     keep_body: bool = False
+    write: bool = False
 
     @property
     def carries_credentials(self) -> bool:
@@ -169,7 +170,8 @@ class HttpClient:
         self._timeouts = timeouts or Timeouts()
         self._retries = retries or Retries()
         self._max_bytes = max_bytes
-        self._redact = Redactor(secrets)
+        self._secrets = tuple(secrets)
+        self._redact = Redactor(self._secrets)
         self._trace = trace
         self._sleep = sleep
         self._client = httpx.Client(
@@ -193,6 +195,11 @@ class HttpClient:
     def close(self) -> None:
         self._client.close()
 
+    def learn(self, secret: str) -> None:
+        """A secret that came up only now, such as the token of a log-in: masked from here on."""
+        self._secrets = (*self._secrets, secret)
+        self._redact = Redactor(self._secrets)
+
     def address(self, path: str, params: Mapping[str, object] | None = None) -> str:
         """The full address of a path, as `request` would call it."""
         return add_params(join_url(self._base_url, path), params)
@@ -211,11 +218,13 @@ class HttpClient:
         worth_repeating: Callable[[Answer], bool] = lambda answer: True,
         timeouts: Timeouts | None = None,
         keep_body: bool = False,
+        write: bool | None = None,
     ) -> Answer:
         """Send, repeat where that is safe, follow what may be followed; any status comes back as an Answer.
 
         `repeatable` says that a write may be sent twice without harm, as with an idempotency key; without it
-        only GET, HEAD, OPTIONS, PUT and DELETE are. `keep_body` asks the trace to keep the answer's text.
+        only GET, HEAD, OPTIONS, PUT and DELETE are. `keep_body` asks the trace to keep the answer's text; `write`
+        tells it whether this changes something at the partner, where the method alone does not say so.
         """
         method = method.upper()
         call = _Call(
@@ -229,6 +238,7 @@ class HttpClient:
             worth_repeating=worth_repeating,
             timeouts=timeouts or self._timeouts,
             keep_body=keep_body,
+            write=is_write(method) if write is None else write,
         )
         return self._until_done(call)
 
@@ -241,7 +251,7 @@ class HttpClient:
         content: bytes | None = None,
     ) -> str:
         """Tell the trace about a request that a dry run does not send; answers its masked address."""
-        call = _Call(method=method, url=self.address(path, params), content=content)
+        call = _Call(method=method, url=self.address(path, params), content=content, write=True)
         self._policy.check_host(httpx.URL(call.url).host)
         entry = self._entry(call, None, b"", None, 1, datetime.now(UTC), time.monotonic())
         if self._trace is not None:
@@ -400,9 +410,11 @@ class HttpClient:
         started: datetime,
         clock: float,
     ) -> dict[str, Any]:
-        body = call.content if is_write(call.method) else None
+        body = call.content if call.write else None
         return {
             "kind": "http",
+            "protocol": "http",
+            "write": call.write,
             "method": call.method,
             "url": masked_url(call.url, secret_params=call.secret_params, redact=self._redact),
             "status": status,

@@ -332,7 +332,7 @@ def test_each_exchange_is_told_to_the_trace_without_secrets():
     first, second = entries
     assert set(first) == {
         "kind", "method", "url", "status", "started", "duration_ms", "request_bytes",
-        "response_bytes", "attempt", "error", "request_body", "response_body",
+        "response_bytes", "attempt", "error", "request_body", "response_body", "protocol", "write",
     }  # fmt: skip
     assert (first["status"], second["status"], second["attempt"]) == (503, 200, 2)
     assert second["url"].endswith("/u/xxxxxxxx?api_key=***&q=***&sid=***")

@@ -173,15 +173,17 @@ class RestClient:
         read_only: bool = False,
         retry_statuses: Iterable[int] = TRY_LATER,
         keep_body: bool = False,
+        write: bool | None = None,
     ) -> Response:
         """Send one request and raise unless it succeeded.
 
         `errors=False` raises on no status; `errors={404: False}` not on that one; `errors={404: "text"}`
         raises with your own sentence, also for a status that is none; a function of the response may give it.
-        `keep_body` keeps the answer in the run's trace, which otherwise has only what was sent.
+        `keep_body` keeps the answer in the run's trace, which otherwise has only what was sent; `write`
+        says that a GET does something, as with some gateways.
         """
         method = method.upper()
-        write = is_write(method) and not read_only
+        write = (is_write(method) if write is None else write) and not read_only
         if write and self.context.dry_run:
             return self._pretended(method, path, data, params=params, content_type=content_type)
         body, mime = encode(data, content_type)

@@ -15,6 +15,13 @@ ADAPTORS = {
     "http": "jobs.adaptors.http",
     "openmrs": "jobs.adaptors.openmrs",
     "sms": "jobs.adaptors.sms",
+    "twilio": "jobs.adaptors.sms.twilio",
+    "africastalking": "jobs.adaptors.sms.africastalking",
+    "rapidpro": "jobs.adaptors.sms.rapidpro",
+    "telerivet": "jobs.adaptors.sms.telerivet",
+    "vonage": "jobs.adaptors.sms.vonage",
+    "whatsapp": "jobs.adaptors.sms.whatsapp",
+    "kannel": "jobs.adaptors.sms.kannel",
 }
 
 

@@ -100,9 +100,9 @@ def secret(title: str, description: str = "", **more: Any) -> dict[str, Any]:
     return text(title, description, writeOnly=True, **more)
 
 
-def address(title: str, description: str = "", *, example: str) -> dict[str, Any]:
+def address(title: str, description: str = "", *, example: str, **more: Any) -> dict[str, Any]:
     """The web address of a system."""
-    return text(title, description, format="uri", pattern=URI, examples=[example])
+    return text(title, description, format="uri", pattern=URI, examples=[example], **more)
 
 
 def credential(properties: dict[str, Any], *, required: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -27,6 +27,7 @@ class Case:
     write: Callable[[Any, str], Any]  # sends a text; its answer is `write_body`
     write_body: Any = field(default_factory=dict)
     write_status: int = 200
+    sends: Callable[[Seen], bool] = lambda seen: seen.method != "GET"  # whether a request is such a write
     repeats: bool = False  # the write is a PUT, or carries a key: it may be sent again
     error_body: Any = None  # as the partner words a refusal
     error_words: str = ""
@@ -68,7 +69,7 @@ class Stage:
             self.script.pop(0)(connection, seen)
         elif self.always is not None:
             self.always(seen)(connection, seen)
-        elif seen.method == "GET":
+        elif not self.case.sends(seen):
             answer(200, self.case.read_body, kind=self.case.kind)(connection, seen)
         else:
             answer(self.case.write_status, self.case.write_body, kind=self.case.kind)(connection, seen)
@@ -91,8 +92,8 @@ def page_of(seen: Seen, *, start: str, size: str, default: int = 2) -> list[dict
 
 
 def carries(seen: Seen, text: str) -> bool:
-    """Whether a request's body has a text, in JSON, in a form, or as it is."""
-    body = seen.body.decode("utf-8", "replace")
+    """Whether a request has a text, in JSON, in a form, in the address, or as it is."""
+    body = seen.body.decode("utf-8", "replace") or urlsplit(seen.target).query
     spelled = (text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1])
     if any(each in body for each in spelled):
         return True

@@ -1,4 +1,4 @@
-"""`sms` on trial by way of Twilio; each provider in `tests/jobs/adaptors/sms/`."""
+"""`sms` on trial by way of Twilio; each provider has an entry of its own."""
 
 from tests.jobs.adaptors.conformance.case import BASIC, SECRET, Case
 

@@ -40,24 +40,30 @@ def at(*recipients, message="Sent"):
     [(403, "InvalidPhoneNumber", False), (406, "UserInBlacklist", False), (500, "InternalServerError", True)],
 )
 def test_africas_talking_refuses_inside_a_201(code, status, retryable):
-    with connected("africastalking", at({"statusCode": code, "number": TO, "status": status})) as (client, _):
-        with pytest.raises(ValidationError, match=status) as caught:
-            client.send(TO, "x")
+    with (
+        connected("africastalking", at({"statusCode": code, "number": TO, "status": status})) as (client, _),
+        pytest.raises(ValidationError, match=status) as caught,
+    ):
+        client.send(TO, "x")
     assert (caught.value.retryable, caught.value.body[0]["code"]) == (retryable, str(code))
 
 
 def test_africas_talking_reaches_nobody_with_an_unknown_sender():
-    with connected("africastalking", at(message="InvalidSenderId")) as (client, _):
-        with pytest.raises(ValidationError, match="InvalidSenderId") as caught:
-            client.send(TO, "x")
+    with (
+        connected("africastalking", at(message="InvalidSenderId")) as (client, _),
+        pytest.raises(ValidationError, match="InvalidSenderId") as caught,
+    ):
+        client.send(TO, "x")
     assert not caught.value.sent
 
 
 def test_africas_talking_says_in_plain_text_that_a_key_is_wrong():
     refused = answer(401, b"The supplied authentication is invalid", kind="text/plain")
-    with connected("africastalking", refused) as (client, _):
-        with pytest.raises(AuthError, match="The supplied authentication is invalid"):
-            client.send(TO, "x")
+    with (
+        connected("africastalking", refused) as (client, _),
+        pytest.raises(AuthError, match="The supplied authentication is invalid"),
+    ):
+        client.send(TO, "x")
 
 
 def test_rapidpro_changes_the_contact_that_has_the_number_already():
@@ -71,20 +77,24 @@ def test_rapidpro_changes_the_contact_that_has_the_number_already():
 
 
 def test_rapidpro_refuses_another_error_of_a_contact():
-    with connected("rapidpro", answer(400, {"urns": ["Invalid URN: tel:7"]})) as (client, server):
-        with pytest.raises(ValidationError, match="urns: Invalid URN: tel:7"):
-            client.upsert_contact({"name": "Ama", "urns": ["tel:7"]})
+    with (
+        connected("rapidpro", answer(400, {"urns": ["Invalid URN: tel:7"]})) as (client, server),
+        pytest.raises(ValidationError, match="urns: Invalid URN: tel:7"),
+    ):
+        client.upsert_contact({"name": "Ama", "urns": ["tel:7"]})
     assert len(server.seen) == 1
 
 
 def test_telerivet_tells_a_bad_number_apart_from_a_bad_request():
     bad = {"error": {"code": "invalid_param", "message": "Invalid number", "param": "to_number"}}
-    with connected("telerivet", answer(400, bad), answer(200, {"id": "SM2", "status": "queued"})) as (
-        client,
-        _,
+    with (
+        connected("telerivet", answer(400, bad), answer(200, {"id": "SM2", "status": "queued"})) as (
+            client,
+            _,
+        ),
+        pytest.raises(ValidationError, match="1 of 2 recipients were rejected") as caught,
     ):
-        with pytest.raises(ValidationError, match="1 of 2 recipients were rejected") as caught:
-            client.send(["+1", TO], "x")
+        client.send(["+1", TO], "x")
     assert [each["status"] for each in caught.value.body] == ["rejected", "accepted"]
 
 
@@ -97,23 +107,29 @@ def vonage(*parts):
 
 
 def test_vonage_counts_every_part_of_a_long_text():
-    with connected("vonage", vonage(part("0"), part("5", **{"error-text": "Internal error"}))) as (client, _):
-        with pytest.raises(ValidationError, match="1 of 2 parts were sent") as caught:
-            client.send(TO, "x" * 200)
+    with (
+        connected("vonage", vonage(part("0"), part("5", **{"error-text": "Internal error"}))) as (client, _),
+        pytest.raises(ValidationError, match="1 of 2 parts were sent") as caught,
+    ):
+        client.send(TO, "x" * 200)
     assert not caught.value.retryable  # half of it has gone out
 
 
 def test_vonage_may_be_tried_again_when_it_throttled():
-    with connected("vonage", vonage(part("1", **{"error-text": "Throughput exceeded"}))) as (client, _):
-        with pytest.raises(ValidationError, match="Throughput exceeded") as caught:
-            client.send(TO, "x")
+    with (
+        connected("vonage", vonage(part("1", **{"error-text": "Throughput exceeded"}))) as (client, _),
+        pytest.raises(ValidationError, match="Throughput exceeded") as caught,
+    ):
+        client.send(TO, "x")
     assert caught.value.retryable
 
 
 def test_vonage_says_in_a_200_that_the_credential_is_wrong():
-    with connected("vonage", vonage(part("4", **{"error-text": "Bad Credentials"}))) as (client, _):
-        with pytest.raises(AuthError, match="Bad Credentials"):
-            client.send(TO, "x")
+    with (
+        connected("vonage", vonage(part("4", **{"error-text": "Bad Credentials"}))) as (client, _),
+        pytest.raises(AuthError, match="Bad Credentials"),
+    ):
+        client.send(TO, "x")
 
 
 @pytest.mark.parametrize(("text", "kind"), [("plain €", None), ("Grüße नमस्ते", "unicode")])
@@ -141,9 +157,11 @@ def meta(code, message):
     ],
 )
 def test_whatsapp_tells_its_errors_by_number(status, code, kind):
-    with connected("whatsapp", answer(status, meta(code, "no"))) as (client, _):
-        with pytest.raises(kind, match=r"no"):
-            client.send(TO, "x")
+    with (
+        connected("whatsapp", answer(status, meta(code, "no"))) as (client, _),
+        pytest.raises(kind, match=r"no"),
+    ):
+        client.send(TO, "x")
 
 
 def test_whatsapp_sends_a_template_where_a_text_may_not_go():
@@ -168,9 +186,11 @@ def test_kannel_accepts_in_several_words(said):
 
 def test_kannel_refuses_a_wrong_password():
     refused = answer(403, b"Authorization failed for sendsms", kind="text/html")
-    with connected("kannel", refused) as (client, _):
-        with pytest.raises(AuthError, match="Authorization failed"):
-            client.test()
+    with (
+        connected("kannel", refused) as (client, _),
+        pytest.raises(AuthError, match="Authorization failed"),
+    ):
+        client.test()
         with pytest.raises(AuthError, match="Authorization failed"):
             client.send(TO, "x")
 

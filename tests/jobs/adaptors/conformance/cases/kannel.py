@@ -16,5 +16,6 @@ CASE = Case(
     error_words="Sender missing",
     hidden_error=b"4: Something else",
     hidden_words="Something else",
+    refusal=403,
     kind="text/plain",
 )

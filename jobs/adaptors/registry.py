@@ -14,6 +14,8 @@ from openfn_platform.common.http import tls_context
 ADAPTORS = {
     "http": "jobs.adaptors.http",
     "openmrs": "jobs.adaptors.openmrs",
+    "commcare": "jobs.adaptors.commcare",
+    "carto": "jobs.adaptors.carto",
     "sms": "jobs.adaptors.sms",
     "twilio": "jobs.adaptors.sms.twilio",
     "africastalking": "jobs.adaptors.sms.africastalking",

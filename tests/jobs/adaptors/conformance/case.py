@@ -37,6 +37,7 @@ class Case:
     tokens: Any = None  # what the log-in answers
     pages: Callable[[Seen], Act] | None = None  # answers pages of five records altogether
     all: Callable[[Any], Any] | None = None  # reads all of them
+    spelled: Callable[[str], str] = str  # how a text travels, where that is neither JSON nor a form
     refusal: int = 400  # a status that `read` takes for an error
     kind: str = "application/json"
 

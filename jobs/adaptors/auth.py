@@ -77,6 +77,29 @@ class QueryKey(NoAuth):
         return (self.name,)
 
 
+@dataclass(frozen=True)
+class Several(NoAuth):
+    """More than one at once, as a token and a subscription key."""
+
+    parts: tuple[Auth, ...]
+
+    def apply(self, headers: dict[str, str], params: dict[str, Any]) -> None:
+        for part in self.parts:
+            part.apply(headers, params)
+
+    def secrets(self) -> tuple[str, ...]:
+        return tuple(each for part in self.parts for each in part.secrets())
+
+    def secret_params(self) -> tuple[str, ...]:
+        return tuple(each for part in self.parts for each in part.secret_params())
+
+    def prepare(self, client: RestClient) -> tuple[str, ...]:
+        return tuple(each for part in self.parts for each in part.prepare(client))
+
+    def renew(self, client: RestClient) -> tuple[str, ...]:
+        return tuple(each for part in self.parts for each in part.renew(client))
+
+
 def bearer(token: str) -> HeaderKey:
     """OAuth's way, and the commonest one."""
     return HeaderKey("Authorization", token, "Bearer")

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from jobs.adaptors.auth import Auth, Basic, HeaderKey, NoAuth, QueryKey
+from jobs.adaptors.auth import Auth, Basic, HeaderKey, NoAuth, QueryKey, Several
 from jobs.adaptors.auth import bearer as bearer_key
 from jobs.adaptors.engine import Response, RestClient
 from jobs.adaptors.errors import AdaptorError, ValidationError
@@ -65,6 +65,7 @@ class Call:
         kw_only=True, default=None
     )  # then it gives back a list; `take` is its place
     read_only: bool = field(kw_only=True, default=False)  # a POST that only asks
+    headers: Mapping[str, str] = field(kw_only=True, default_factory=dict)  # theirs -> ours
     key: str = field(kw_only=True, default="")  # the parameter that makes repeating safe
 
     @property
@@ -153,6 +154,7 @@ class ThinClient(RestClient):
             path,
             _body(call, given),
             params=params,
+            headers={theirs: str(given[ours]) for theirs, ours in call.headers.items() if given.get(ours)},
             content_type=call.content_type,
             read_only=call.read_only,
             idempotency_key=str(given[call.key]) if call.key and given.get(call.key) else None,
@@ -202,10 +204,16 @@ def first_of(*ways: tuple[str, MakeAuth]) -> MakeAuth:
     return choose
 
 
+def both(*ways: MakeAuth) -> MakeAuth:
+    """Several at once, as a token and a subscription key."""
+    return lambda given: Several(tuple(make(given) for make in ways))
+
+
 def log_in(
     path: str,
     fields: Mapping[str, str],
     *,
+    as_basic: tuple[str, str] | None = None,
     token: str = "token",  # noqa: S107  (where it is, not what)
     form: bool = False,
     header: str = "Authorization",
@@ -217,12 +225,12 @@ def log_in(
 
     def make(given: Configuration) -> Auth:
         return SignIn(
-            _request(method, path, fields, given, form=form),
+            _request(method, path, fields, given, form=form, as_basic=as_basic),
             token=token,
             header=header,
             prefix=prefix,
             param=param,
-            also=_typed(fields, given),
+            also=_typed(fields, given) + (_basic_of(as_basic, given).secrets() if as_basic else ()),
         )
 
     return make
@@ -262,14 +270,28 @@ def filled(template: str, configuration: Mapping[str, Any]) -> str:
 
 
 def _request(
-    method: str, path: str, fields: Mapping[str, str], given: Configuration, *, form: bool
+    method: str,
+    path: str,
+    fields: Mapping[str, str],
+    given: Configuration,
+    *,
+    form: bool,
+    as_basic: tuple[str, str] | None = None,
 ) -> Callable[[RestClient], Response]:
     data = {theirs: _value(ours, given) for theirs, ours in fields.items()}
 
     def send(client: RestClient) -> Response:
-        return client.ask(method, filled(path, given), data or None, content_type="form" if form else None)
+        headers: dict[str, str] = {}
+        if as_basic:
+            _basic_of(as_basic, given).apply(headers, {})
+        kind = "form" if form else None
+        return client.ask(method, filled(path, given), data or None, content_type=kind, headers=headers)
 
     return send
+
+
+def _basic_of(fields: tuple[str, str], given: Configuration) -> Basic:
+    return Basic(str(given.get(fields[0]) or ""), str(given.get(fields[1]) or ""))
 
 
 def _value(name: str, given: Configuration) -> str:

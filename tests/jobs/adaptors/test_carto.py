@@ -1,6 +1,7 @@
 """CARTO's literals against a real PostgreSQL, and how the adaptor tells reading from writing."""
 
 import math
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -106,7 +107,7 @@ def rows(*found, **more):
     ],
 )
 def test_a_dry_run_reads_and_only_shows_what_would_change(connect, query, writes):
-    told = []
+    told: list[dict[str, Any]] = []
     with FaultyServer(rows({"n": 1})) as server:
         connect(server, dry_run=True, trace=told.append).sql(query)
         assert len(server.seen) == (0 if writes else 1)

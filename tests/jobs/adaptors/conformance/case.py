@@ -35,6 +35,7 @@ class Case:
     hidden_words: str = ""
     log_in: Callable[[Seen], Act | None] = lambda seen: None  # answers what belongs to a log-in
     tokens: Any = None  # what the log-in answers
+    cookie: str = ""  # and the cookie that it sets
     pages: Callable[[Seen], Act] | None = None  # answers pages of five records altogether
     all: Callable[[Any], Any] | None = None  # reads all of them
     spelled: Callable[[str], str] = str  # how a text travels, where that is neither JSON nor a form

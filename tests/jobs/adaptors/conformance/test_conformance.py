@@ -205,7 +205,9 @@ def test_silence_is_a_timeout_and_a_write_is_not_sent_again(case):
     def quiet(request):
         asked.append(request)
         if case.log_in(seen_of(request)) is not None:
-            return httpx.Response(200, json=case.tokens)
+            return httpx.Response(
+                200, json=case.tokens, headers={"set-cookie": case.cookie} if case.cookie else {}
+            )
         raise httpx.ReadTimeout("", request=request)
 
     context = Context(transport=httpx.MockTransport(quiet), retries=HASTY)

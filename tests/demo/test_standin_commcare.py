@@ -531,6 +531,7 @@ def test_a_bulk_of_more_than_a_hundred_is_too_large(client):
         ({**NEW, "properties": {"weight": 60}}, "Values must be strings"),
         ({**NEW, "properties": {"2nd": "x"}}, "2nd"),
         ({**NEW, "properties": {"case_name": "x"}}, "case_name"),
+        ({**NEW, "properties": {"weight": "\x00"}}, "XML"),
         ({**NEW, "indices": {"parent": {"case_id": "x"}}}, "relationship"),
         ("text", "single JSON object"),
         ([{**NEW}], "Error in row 1: A 'create' flag is required for each update."),

@@ -13,7 +13,7 @@ from openfn_platform.demo.standins.commcare.cases import shown_v2
 from openfn_platform.demo.standins.commcare.changes import Changes, with_external_id
 from openfn_platform.demo.standins.commcare.moments import now_text
 from openfn_platform.demo.standins.commcare.submissions import Submissions, Unprocessable
-from openfn_platform.demo.standins.commcare.xforms import form_xml
+from openfn_platform.demo.standins.commcare.xforms import BadForm, form_xml
 from openfn_platform.demo.standins.store import Record, Store
 from openfn_platform.demo.standins.wire import Answer, Request
 
@@ -62,7 +62,7 @@ class CaseApi:
         ids = (
             [body.get(name) or [] for name in ("case_ids", "external_ids")] if isinstance(body, dict) else []
         )
-        if not any(ids) or not all(isinstance(part, list) for part in ids):
+        if not any(ids) or not all(_is_list_of_texts(part) for part in ids):
             raise bad("Payload must include 'case_ids' or 'external_ids' fields")
         if sum(map(len, ids)) > LARGEST_PAGE:
             raise bad(f"You cannot request more than {LARGEST_PAGE} cases per request.")
@@ -108,6 +108,8 @@ class CaseApi:
             accepted = self._submissions.submit(form_xml(XMLNS, "Case API", {}, dated, meta))
         except Unprocessable as problem:
             raise Refused(json(400, {"error": str(problem), "form_id": problem.form_id})) from None
+        except BadForm as problem:  # a character that cannot be written as XML
+            raise bad(str(problem)) from None
         by_id = {case["case_id"]: case for case in accepted.cases}
         shown = self._shown([by_id[block["case_id"]] for block in blocks], pairs)
         named = {self._config()["form_id_key"]: accepted.form["id"]}
@@ -138,6 +140,10 @@ def _json(request: Request) -> Any:
         return request.json()
     except ValueError:
         raise bad("Payload must be valid JSON") from None
+
+
+def _is_list_of_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def _object(body: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from openfn_platform.demo.standins.commcare.answers import Refused, json, page
 from openfn_platform.demo.standins.commcare.moments import now_text
 from openfn_platform.demo.standins.commcare.sheets import NoSheets, Sheet, sheets_of
 from openfn_platform.demo.standins.commcare.submissions import Submissions, Unprocessable
-from openfn_platform.demo.standins.commcare.xforms import form_xml
+from openfn_platform.demo.standins.commcare.xforms import BadForm, form_xml
 from openfn_platform.demo.standins.multipart import NotMultipart, Part, parts_of
 from openfn_platform.demo.standins.store import Record, Store
 from openfn_platform.demo.standins.wire import Answer, Request
@@ -99,7 +99,7 @@ class Uploads:
         if rows.blocks:
             try:
                 self._submissions.submit(self._form(rows.blocks))
-            except Unprocessable as problem:
+            except (Unprocessable, BadForm) as problem:
                 return {**job, "state": FAILED, "error": str(problem)}
         return {**job, "state": DONE, "result": rows.result()}
 

@@ -8,6 +8,8 @@ from openfn_platform.demo.standins.partner import Partner
 
 KINDS = {
     "dhis2": "openfn_platform.demo.standins.dhis2.partner:DHIS2",
+    "commcare": "openfn_platform.demo.standins.commcare.partner:CommCareHQ",
+    "fhir": "openfn_platform.demo.standins.fhir.partner:FHIRServer",
     "openmrs": "openfn_platform.demo.standins.openmrs.partner:OpenMRS",
     "twilio": "openfn_platform.demo.standins.twilio:Twilio",
 }

@@ -7,6 +7,7 @@ from importlib import import_module
 from openfn_platform.demo.standins.partner import Partner
 
 KINDS = {
+    "carto": "openfn_platform.demo.standins.carto.partner:Carto",
     "openmrs": "openfn_platform.demo.standins.openmrs.partner:OpenMRS",
     "twilio": "openfn_platform.demo.standins.twilio:Twilio",
 }

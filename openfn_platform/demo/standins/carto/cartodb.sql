@@ -114,8 +114,9 @@ DECLARE
   draft text := spot || '.' || quote_ident(left(table_name, 50) || '_cartodbfied');
   made regclass;
   ids text := spot || '.' || quote_ident(left(table_name, 40) || '_cartodb_id_seq' || reloid::oid);
-  shown text := format('CASE WHEN ST_SRID(%1$I::geometry) = 0 THEN ST_SetSRID(%1$I::geometry, 4326)'
-    ' ELSE ST_Transform(%1$I::geometry, 4326) END', geom);
+  shown text := CASE WHEN geom IS NULL THEN 'NULL::geometry' ELSE format(
+    'CASE WHEN ST_SRID(%1$I::geometry) = 0 THEN ST_SetSRID(%1$I::geometry, 4326)'
+    ' ELSE ST_Transform(%1$I::geometry, 4326) END', geom) END;
   rest text;
 BEGIN
   SELECT string_agg(format(', %I', attname), '' ORDER BY attnum) INTO rest FROM pg_attribute
@@ -127,7 +128,7 @@ BEGIN
     ' CDB_TransformToWebmercator(g.the_geom)::geometry_3857 AS the_geom_webmercator%s'
     ' FROM %s AS t, LATERAL (SELECT %s AS the_geom) g',
     draft, CASE WHEN has_id THEN 'cartodb_id' ELSE format('nextval(%L)::int', ids) END,
-    coalesce(rest, ''), reloid, coalesce(shown, 'NULL::geometry'));
+    coalesce(rest, ''), reloid, shown);
   EXECUTE format('SELECT setval(%L, max(cartodb_id)) FROM %s HAVING max(cartodb_id) > 0', ids, draft);
   EXECUTE format('ALTER TABLE %s ALTER COLUMN cartodb_id SET DEFAULT nextval(%L)', draft, ids);
   EXECUTE format('ALTER SEQUENCE %s OWNED BY %s.cartodb_id', ids, draft);

@@ -17,8 +17,11 @@ OVER_LIMIT = "You are over platform's limits. Please contact us to know more det
 TIMEOUT_WORDS = ("statement timeout", "canceling statement due to user request")
 
 
-class Refused(Exception):
-    """An error as the SQL API shows it; the message decides about 403, as it does there."""
+class Refused(ValueError):
+    """An error as the SQL API shows it; the message decides about 403, as it does there.
+
+    A ValueError, so that the control calls show it too.
+    """
 
     def __init__(
         self,

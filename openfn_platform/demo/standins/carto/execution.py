@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from openfn_platform.demo.standins.carto.errors import Refused
 from openfn_platform.demo.standins.carto.sessions import without_restrictions
 
 Row = dict[str, Any]
+EWKB = re.compile(r"0[0-9A-F]*\Z")
 WITH_ROWS = (ExecStatus.SINGLE_TUPLE, ExecStatus.TUPLES_OK)
 
 
@@ -107,7 +109,7 @@ def _spell_geometries(connection: psycopg.Connection[Any], outcome: Outcome) -> 
     for name, (oid, modifier) in shown_types.items():
         if outcome.error or values.geometry_srid(oid, modifier) is None:
             continue
-        odd = [row for row in outcome.rows if not str(row.get(name) or "0").startswith("0")]
+        odd = [row for row in outcome.rows if not EWKB.match(row.get(name) or "0")]
         if odd:
             shown = connection.execute(
                 "SELECT cartodb._ewkb(given) FROM unnest(%s::text[]) WITH ORDINALITY g(given, n) ORDER BY n",

@@ -30,7 +30,7 @@ from openfn_platform.demo.standins.routing import Routes
 from openfn_platform.demo.standins.store import Store
 from openfn_platform.demo.standins.wire import Answer, Request
 
-PATH = re.compile(r"(?:/user/(?P<user>[^/]+))?/api/v[12](?P<call>/sql(?:/.*?)?)/?")
+PATH = re.compile(r"(?:/user/(?P<user>[^/]+))?/api/v[12](?P<call>/sql(?:/.*)?)")
 HOST = re.compile(r"(?P<user>[^.:]+)\.(?!\d)")  # account.example, but not 127.0.0.1
 SYSTEM_TABLES = re.compile(r"\b(?:from|join)\s+(?:only\s+)?(?:pg_|information_schema\b)", re.IGNORECASE)
 
@@ -119,9 +119,10 @@ class Carto(Partner):
             return page(404, "Not Found")
         host = HOST.match(request.headers.get("host", ""))
         self._known(path["user"] or (host and host["user"]))
-        if path["call"] == "/sql":
+        call = path["call"].rstrip("/")
+        if call == "/sql":
             return self._limited("query", request, self.query)
-        inner = Request(request.method, path["call"], {}, b"")
+        inner = Request(request.method, call, {}, b"")
         handler, named, _ = self._routes.find(inner)
         if handler is None:
             return page(404, "Not Found")

@@ -36,12 +36,10 @@ class Sessions:
 
     def session(self, *, master: bool, settings: Mapping[str, str]) -> psycopg.Connection[Any]:
         """A clean session with these settings."""
+        for used in self._open.values():
+            # Both: what one left locked must not keep the other waiting.
+            _clean(used)
         try:
-            connection = self._connection(master=master)
-            for used in list(self._open.values()):
-                # Both: what one left locked must not keep the other waiting.
-                if used.pgconn.exec_(CLEAN.encode()).status == ExecStatus.FATAL_ERROR:
-                    used.close()  # the database was restarted meanwhile
             connection = self._connection(master=master)
             for name, value in settings.items():
                 connection.execute("SELECT set_config(%s, %s, false)", [name, value])
@@ -98,6 +96,16 @@ class Sessions:
 
     def _note(self, severity: str | None, message: str | None) -> None:
         self.notices.append((severity or "NOTICE", message or ""))
+
+
+def _clean(connection: psycopg.Connection[Any]) -> None:
+    """As new; closed when the database was restarted meanwhile."""
+    try:
+        if connection.pgconn.exec_(CLEAN.encode()).status != ExecStatus.FATAL_ERROR:
+            return
+    except psycopg.OperationalError:
+        pass  # it tells in either way
+    connection.close()
 
 
 def without_restrictions(sql: str) -> str:

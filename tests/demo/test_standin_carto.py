@@ -17,6 +17,7 @@ from openfn_platform.demo.standins.carto.database import (
 )
 from openfn_platform.demo.standins.carto.partner import Carto
 from openfn_platform.demo.standins.process import Standin, StandinFailed
+from openfn_platform.local.servers import temporary_servers
 from tests.servers.carto import admin_url, carto_standin
 
 SQL = "/api/v2/sql"
@@ -731,6 +732,26 @@ def test_making_a_database_again_keeps_what_is_in_it_and_changes_the_password():
             psycopg.connect(first)
     finally:
         carto_database_remove(admin, name)
+
+
+def test_an_administrator_need_not_be_superuser():
+    with temporary_servers(with_redis=False) as servers:
+        with psycopg.connect(servers.database_url, autocommit=True) as superuser:
+            superuser.execute("CREATE ROLE maker LOGIN CREATEROLE CREATEDB PASSWORD 'secret'")
+            superuser.execute("CREATE DATABASE clinic OWNER maker")
+        admin = url_with(servers.database_url, "maker", "secret", "clinic")
+        for _ in range(2):
+            url = carto_database(admin, "carto_demo")
+        with Standin.start("carto", config={"database": url}) as standin:
+            answer = httpx.post(standin.url + SQL, json={"q": VISITS, "api_key": KEY})
+            assert answer.json()["rows"] == [{"cdb_cartodbfytable": "visits"}]
+            public = httpx.get(standin.url + SQL, params={"q": "SELECT count(*) FROM visits"})
+            assert public.json()["rows"] == [{"count": 0}]
+        with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+            psycopg.connect(url.replace("/carto_demo?", "/clinic?"))
+        carto_database_remove(admin, "carto_demo")
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(url)
 
 
 def test_a_name_that_is_none_is_refused():

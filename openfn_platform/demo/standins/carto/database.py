@@ -6,7 +6,8 @@
 A caller of the stand-in may execute any SQL, so its role must reach nothing but this one database. PostgreSQL lets
 everybody connect to every database unless CONNECT is taken from PUBLIC there. So the platform's own database needs
 `REVOKE CONNECT ON DATABASE … FROM PUBLIC` as well. `carto_database` does that wherever the administrator may: in
-the database that `admin_url` names and in all others that belong to the same role.
+the database that `admin_url` names and in all others that belong to the same role. One that is made later is open
+until `carto_database` is called again.
 """
 
 from __future__ import annotations

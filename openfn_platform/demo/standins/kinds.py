@@ -10,6 +10,7 @@ KINDS = {
     "dhis2": "openfn_platform.demo.standins.dhis2.partner:DHIS2",
     "commcare": "openfn_platform.demo.standins.commcare.partner:CommCareHQ",
     "fhir": "openfn_platform.demo.standins.fhir.partner:FHIRServer",
+    "carto": "openfn_platform.demo.standins.carto.partner:Carto",
     "openmrs": "openfn_platform.demo.standins.openmrs.partner:OpenMRS",
     "twilio": "openfn_platform.demo.standins.twilio:Twilio",
 }

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from jobs.adaptors.context import Context
-from jobs.adaptors.dhis2 import resources, values, waiting
+from jobs.adaptors.dhis2 import resources, waiting
+from jobs.adaptors.dhis2 import values as aggregate
 from jobs.adaptors.dhis2.connection import Connection
 from jobs.adaptors.dhis2.lists import Pages, everything
 from jobs.adaptors.dhis2.plain import Plain
@@ -109,7 +110,7 @@ class Client:
     @operation(example="report = dhis2.send_values(values, data_set=data_set)", writes=True)
     def send_values(
         self,
-        values_: Iterable[Mapping[str, Any]],
+        values: Iterable[Mapping[str, Any]],
         *,
         data_set: str | None = None,
         period: str | None = None,
@@ -127,9 +128,9 @@ class Client:
         others; only when nothing is taken does it raise. `dry_run` has the server check them without keeping them.
         A long list, or a generator, goes in pieces of `chunk`. `asynchronous` answers a job for `dhis2.wait`.
         """
-        sent = values.send_values(
+        sent = aggregate.send_values(
             self._connection,
-            values_,
+            values,
             header={"dataSet": data_set, "period": period, "orgUnit": org_unit},
             strategy=import_strategy,
             dry_run=dry_run,
@@ -150,12 +151,10 @@ class Client:
     ) -> list[dict[str, Any]]:
         """Data values as a list. Other names are passed on: `startDate`, `endDate`, `children`, `lastUpdated`."""
         named = {"dataSet": data_set, "period": period, "orgUnit": org_unit}
-        return values.get_values(self._connection, named | params)
+        return aggregate.get_values(self._connection, named | params)
 
     @operation(example="report = dhis2.wait(job)")
-    def wait(
-        self, job: Job | list[Job] | str, *, timeout: float = 240, every: float = 2.0
-    ) -> ImportReport:
+    def wait(self, job: Job | list[Job] | str, *, timeout: float = 240, every: float = 2.0) -> ImportReport:
         """The report of an asynchronous import, once it is done; its progress goes to the log.
 
         Waits at most `timeout` seconds and looks each `every` seconds. Raises as the import itself would have.

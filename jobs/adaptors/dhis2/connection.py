@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from jobs.adaptors.auth import Auth, Basic, token
 from jobs.adaptors.context import Context
@@ -31,11 +32,13 @@ class Connection(RestClient):
             "username": text("User name"),
             "password": secret("Password"),
             "pat": secret(
-                "Personal access token", "Made in the user's profile. If given, name and password are not used."
+                "Personal access token",
+                "Made in the user's profile. If given, name and password are not used.",
             ),
             "apiVersion": text(
                 "API version",
                 "Such as 40. Leave it empty for the server's newest.",
+                type=["string", "null"],
                 pattern=r"^([0-9]+)?$",
                 examples=["40"],
             ),
@@ -140,6 +143,13 @@ def clean(path: str) -> str:
             sent=False,
         )
     return _OWN_PREFIX.sub("", re.sub(r"/{2,}", "/", path).strip("/"))
+
+
+def record_path(path: str, uid: str) -> str:
+    """The path of one record of a resource."""
+    if not str(uid or "").strip("/ "):
+        raise ValidationError("DHIS2 needs the identifier of the record.", sent=False)
+    return f"{clean(path)}/{quote(str(uid), safe='')}"
 
 
 def _dry_tracker(sent: dict[str, Any]) -> dict[str, Any]:

@@ -54,6 +54,8 @@ def send(
     options["errors"] = {**BY_REPORT, **options.get("errors", {})}
     response = connection.call(method, path, data, params=params, repeatable=repeatable, **options)
     report = parsed(response.body)
+    if response.status not in BY_REPORT:  # the caller has an answer to that status
+        return response
     if report is None:
         if response.status == 409:
             raise connection.error_of(response)

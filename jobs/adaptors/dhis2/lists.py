@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -13,6 +14,7 @@ from jobs.adaptors.errors import AdaptorError
 
 DEFAULT_MAX = 10_000
 SERVERS_PAGE = 50
+BETWEEN_NOTES = 5.0  # seconds between two lines of progress
 OFF = ("false", "0", "no")
 
 
@@ -58,6 +60,7 @@ class Pages:
         self._linked = False  # the server has named a next page before, so it would again
         self._count = 0
         self._known_more = False
+        self._noted = time.monotonic()
 
     def records(self) -> Iterator[Any]:
         """Every record; the object itself where the path names one."""
@@ -74,6 +77,7 @@ class Pages:
                 raise AdaptorError("DHIS2 hands out its pages in circles.", sent=True)
             self._known_more = not only and self._goes_on(body, found)
             self._count += len(found)
+            self._note()
             yield from found
             if not self._known_more:
                 return
@@ -85,6 +89,11 @@ class Pages:
     def has_more(self, taken: list[Any]) -> bool:
         """Whether there is more than was taken, as far as the pages read so far tell."""
         return self._count > len(taken) or self._known_more
+
+    def _note(self) -> None:
+        if time.monotonic() - self._noted >= BETWEEN_NOTES:
+            self._noted = time.monotonic()
+            self._connection.context.log("info", f"{self._count:,} records of {self._path} read so far.")
 
     def _is_paged(self) -> bool:
         unpaged = str(self._params.get("paging", "true")).lower() in OFF

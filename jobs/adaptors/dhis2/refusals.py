@@ -53,9 +53,7 @@ def refusal(
     if taken:
         sentence = f"{sentence.rstrip('.')}. {taken:,} {noun} had been taken before."
     whole = report if before is None or before.total == 0 else before.plus(report)
-    return kind(
-        sentence, report=whole, status=status, body=report.raw, sent=bool(taken or report.accepted)
-    )
+    return kind(sentence, report=whole, status=status, body=report.raw, sent=bool(taken or report.accepted))
 
 
 def interrupted(error: AdaptorError, before: ImportReport, *, noun: str) -> AdaptorError:

@@ -12,7 +12,6 @@ from typing import Any
 
 # The report of a many-thousand-row import has an entry for each row that went well: not kept when several are joined.
 BULKY = "bundleReport"
-COUNTS = ("created", "updated", "deleted", "ignored", "total")
 SEVERITY = {"OK": 0, "WARNING": 1, "ERROR": 2}
 
 
@@ -85,7 +84,11 @@ class ImportReport:
             conflicts=self.conflicts + moved,
             warnings=self.warnings + other.warnings,
             raw=[*_raws(self), *_raws(other)],
-            **{name: getattr(self, name) + getattr(other, name) for name in COUNTS},
+            created=self.created + other.created,
+            updated=self.updated + other.updated,
+            deleted=self.deleted + other.deleted,
+            ignored=self.ignored + other.ignored,
+            total=self.total + other.total,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -93,7 +96,11 @@ class ImportReport:
         return {
             "status": self.status,
             "accepted": self.accepted,
-            **{name: getattr(self, name) for name in COUNTS},
+            "created": self.created,
+            "updated": self.updated,
+            "deleted": self.deleted,
+            "ignored": self.ignored,
+            "total": self.total,
             "message": self.message,
             "conflicts": [each.to_json() for each in self.conflicts],
             "warnings": [each.to_json() for each in self.warnings],
@@ -130,25 +137,27 @@ def _of(summary: Mapping[str, Any]) -> ImportReport | None:
         return _of_metadata(summary)
     if isinstance(summary.get("errorReports"), list):
         return _of_errors(summary)
+    if isinstance(summary.get("stats"), dict) and "status" in summary:
+        return _counted(ImportReport(), summary["stats"])
     return None
 
 
 def _of_tracker(summary: Mapping[str, Any]) -> ImportReport:
     found = summary.get("validationReport") or {}
-    return ImportReport(
+    report = ImportReport(
         conflicts=[_tracker_conflict(each) for each in _dicts(found.get("errorReports"))],
         warnings=[_tracker_conflict(each) for each in _dicts(found.get("warningReports"))],
         message=_text(summary.get("message")),
-        **_counts(summary.get("stats")),
     )
+    return _counted(report, summary.get("stats"))
 
 
 def _of_summary(summary: Mapping[str, Any]) -> ImportReport:
-    return ImportReport(
+    report = ImportReport(
         conflicts=[_summary_conflict(each, summary) for each in _dicts(summary.get("conflicts"))],
         message=_text(summary.get("description")),
-        **_counts(summary.get("importCount")),
     )
+    return _counted(report, summary.get("importCount"))
 
 
 def _of_summaries(summary: Mapping[str, Any]) -> ImportReport:
@@ -162,8 +171,8 @@ def _of_summaries(summary: Mapping[str, Any]) -> ImportReport:
                 report, conflicts=[Conflict(object=_text(each.get("reference")), message=reason)]
             )
         whole = whole.plus(report)
-    named = _counts(summary) if any(name in summary for name in ("imported", "ignored")) else {}
-    return replace(whole, message=_text(summary.get("description")), **named)
+    whole = replace(whole, message=_text(summary.get("description")))
+    return _counted(whole, summary) if "imported" in summary or "ignored" in summary else whole
 
 
 def _summaries(summary: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -176,13 +185,9 @@ def _summaries(summary: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _of_metadata(summary: Mapping[str, Any]) -> ImportReport:
-    objects = [
-        each for kind in _dicts(summary["typeReports"]) for each in _dicts(kind.get("objectReports"))
-    ]
-    return ImportReport(
-        conflicts=[conflict for each in objects for conflict in _object_conflicts(each)],
-        **_counts(summary["stats"]),
-    )
+    objects = [each for kind in _dicts(summary["typeReports"]) for each in _dicts(kind.get("objectReports"))]
+    report = ImportReport(conflicts=[conflict for each in objects for conflict in _object_conflicts(each)])
+    return _counted(report, summary["stats"])
 
 
 def _of_errors(summary: Mapping[str, Any]) -> ImportReport:
@@ -227,15 +232,18 @@ def _object_conflicts(found: Mapping[str, Any]) -> list[Conflict]:
     ]
 
 
-def _counts(found: Any) -> dict[str, int]:
-    named = found if isinstance(found, dict) else {}
-    counts = {
-        name: value for name in COUNTS if isinstance(value := named.get(name), int) and value >= 0
-    }
-    if isinstance(named.get("imported"), int):
-        counts["created"] = named["imported"]
-    counts.setdefault("total", sum(counts.values()))
-    return counts
+def _counted(report: ImportReport, found: Any) -> ImportReport:
+    counts = found if isinstance(found, dict) else {}
+    created, imported, updated, deleted, ignored = (
+        _number(counts.get(name)) for name in ("created", "imported", "updated", "deleted", "ignored")
+    )
+    created = created or imported
+    total = _number(counts.get("total")) or created + updated + deleted + ignored
+    return replace(report, created=created, updated=updated, deleted=deleted, ignored=ignored, total=total)
+
+
+def _number(found: Any) -> int:
+    return found if isinstance(found, int) and found > 0 else 0
 
 
 def _status(said: Any) -> str:

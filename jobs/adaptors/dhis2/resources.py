@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jobs.adaptors.dhis2.connection import Connection, clean
+from jobs.adaptors.dhis2.connection import Connection, clean, record_path
 from jobs.adaptors.dhis2.imports import LONGEST, send
 from jobs.adaptors.dhis2.lists import everything
 from jobs.adaptors.dhis2.reports import ImportReport
@@ -66,7 +66,7 @@ def create(connection: Connection, path: str, data: Any, params: Mapping[str, An
 
 
 def replace(connection: Connection, path: str, uid: str, data: Any, params: Mapping[str, Any]) -> Any:
-    return send(connection, "PUT", _record(path, uid), data, params=params).body
+    return send(connection, "PUT", record_path(path, uid), data, params=params).body
 
 
 def patch(connection: Connection, path: str, uid: str, data: Any, params: Mapping[str, Any]) -> Any:
@@ -81,7 +81,7 @@ def patch(connection: Connection, path: str, uid: str, data: Any, params: Mappin
     return send(
         connection,
         "PATCH",
-        _record(path, uid),
+        record_path(path, uid),
         data,
         params=params,
         content_type=kind,
@@ -109,9 +109,7 @@ def upsert(
 
 
 def destroy(connection: Connection, path: str, uid: str, params: Mapping[str, Any]) -> Any:
-    return send(
-        connection, "DELETE", _record(path, uid), params=params, errors={404: _gone_already}
-    ).body
+    return send(connection, "DELETE", record_path(path, uid), params=params, errors={404: _gone_already}).body
 
 
 def picked(connection: Connection, kind: str, *, max: int) -> list[dict[str, Any]]:
@@ -149,13 +147,7 @@ def _equal(name: str, value: Any) -> str:
 
 
 def _exists(connection: Connection, path: str, uid: str) -> bool:
-    return connection.call("GET", _record(path, uid), errors={404: False}).status != 404
-
-
-def _record(path: str, uid: str) -> str:
-    if not isinstance(uid, str) or not uid.strip("/ "):
-        raise ValidationError("DHIS2 needs the identifier of the record.", sent=False)
-    return f"{clean(path)}/{uid}"
+    return connection.call("GET", record_path(path, uid), errors={404: False}).status != 404
 
 
 def _may_repeat(resource: str, data: Any, params: Mapping[str, Any]) -> bool:

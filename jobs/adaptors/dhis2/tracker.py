@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, Literal
 
-from jobs.adaptors.dhis2.connection import Connection, clean
+from jobs.adaptors.dhis2.connection import Connection, clean, record_path
 from jobs.adaptors.dhis2.imports import Import, send, send_all, start_all
 from jobs.adaptors.dhis2.lists import Pages, everything
 from jobs.adaptors.dhis2.refusals import GONE_ALREADY
@@ -70,7 +70,9 @@ class Tracker:
         """
         return everything(self._connection, _under(path), params, max=max, page_size=page_size)
 
-    @operation(example='for event in dhis2.tracker.each("events", program=program, orgUnit=unit): print(event)')
+    @operation(
+        example='for event in dhis2.tracker.each("events", program=program, orgUnit=unit): print(event)'
+    )
     def each(self, path: str, *, page_size: int = PAGE, **params: Any) -> Iterator[Any]:
         """Every record of a type, one after the other; however many, only one page is held at a time."""
         return Pages(self._connection, _under(path), params, page_size=page_size).records()
@@ -78,7 +80,7 @@ class Tracker:
     @operation(example='entity = dhis2.tracker.get("trackedEntities", uid, fields="*")')
     def get(self, path: str, uid: str, **params: Any) -> Any:
         """One record by its identifier; NotFound is raised when there is none."""
-        return self._connection.call("GET", f"{_under(path)}/{uid}", params=params).body
+        return self._connection.call("GET", record_path(_under(path), uid), params=params).body
 
 
 def import_one(
@@ -105,6 +107,8 @@ def import_one(
 
 def with_uid(kind: str, uid: str, data: Any = None) -> dict[str, Any]:
     """A record that names itself."""
+    if not uid:
+        raise ValidationError("DHIS2 needs the identifier of the record.", sent=False)
     return {**(data or {}), TYPES[kind]: uid}
 
 

@@ -59,6 +59,8 @@ def _bodies(
     values: Iterable[Mapping[str, Any]], header: Mapping[str, Any], chunk: int
 ) -> Iterator[tuple[dict[str, Any], int]]:
     if isinstance(values, Mapping):
-        raise ValidationError("dhis2.send_values needs a list of values; put a single one in brackets.", sent=False)
+        raise ValidationError(
+            "dhis2.send_values needs a list of values; put a single one in brackets.", sent=False
+        )
     for piece in chunks(values, chunk):
         yield {**header, "dataValues": piece}, len(piece)

@@ -89,7 +89,9 @@ class _Waiting:
         return self._type.startswith(TRACKER)
 
     def _tell(self, text: str) -> None:
-        if time.monotonic() - self._noted >= BETWEEN_NOTES or (text and text != self._said and not self._said):
+        if time.monotonic() - self._noted >= BETWEEN_NOTES or (
+            text and text != self._said and not self._said
+        ):
             self._noted, self._said = time.monotonic(), text
             self._connection.context.log(
                 "info", self._connection.redact(f"DHIS2 works on job {self._id}: {text or 'not done yet'}")

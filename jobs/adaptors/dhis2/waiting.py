@@ -15,6 +15,7 @@ from jobs.adaptors.errors import AdaptorError, NotFound, Timeout, ValidationErro
 TRACKER = "TRACKER"
 SHORTEST = 0.1  # seconds before the first look; it doubles up to what was asked for
 PATIENCE = 15.0  # seconds in which a job may be unknown yet, or done without its report
+PATIENCE_AFTER_FAILURE = 1.0
 
 
 def wait_for(
@@ -72,12 +73,12 @@ class _Waiting:
             if self._is_tracker
             else f"system/taskSummaries/{self._type}/{self._id}"
         )
-        until = min(time.monotonic() + (1.0 if self._failure else PATIENCE), self._end)
+        until = min(time.monotonic() + (PATIENCE_AFTER_FAILURE if self._failure else PATIENCE), self._end)
         while True:
             # Judged by the caller, so a report of a failure is no error of this request.
             answer = self._connection.call("GET", path, errors={200: False, 404: False, 409: False})
-            report = parsed(answer.body)
-            if report is not None:
+            report = parsed(answer.body) if answer.status in (200, 409) else None
+            if report is not None and not _is_bare(answer.body):
                 return report
             if time.monotonic() >= until:
                 reason = self._failure or f"the job {self._id} ended without a report"
@@ -118,6 +119,11 @@ def _named(job: Mapping[str, Any] | str) -> tuple[str, str]:
             "dhis2.wait needs what an asynchronous import answered, or the identifier of its job.", sent=False
         )
     return uid, kind
+
+
+def _is_bare(body: dict[str, Any]) -> bool:
+    """A sentence only, as for a summary that is not there yet."""
+    return "httpStatus" in body and "response" not in body
 
 
 def _notes(body: Any) -> list[dict[str, Any]]:

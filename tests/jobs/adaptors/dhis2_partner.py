@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from jobs.adaptors import registry
+from jobs.adaptors.context import Context
+from openfn_platform.common.http import Retries
 from tests.common.faulty import Act, FaultyServer, Seen, answer
 
 BASIC = "Basic YWRtaW46ZGlzdHJpY3Q="  # admin:district
@@ -85,10 +89,28 @@ class Dhis2:
             found = found.pop(0) if len(found) > 1 else found[0]
         if found is None:
             return answer(404, message(404, "Not Found", f"No {path}"))
-        return found(seen) if found.__code__.co_argcount == 1 else found
+        act: Act = found(seen) if found.__code__.co_argcount == 1 else found
+        return act
 
 
-def message(code: int, name: str, text: str, status: str = "ERROR", **response: Any) -> dict[str, Any]:
+@contextmanager
+def connected(partner: Dhis2, told: list[Any], *, dry_run=False, **configuration: Any) -> Iterator[Any]:
+    """A client of `partner` that logs to `told`; with the administrator's log-in unless told otherwise."""
+    given = configuration or {"username": "admin", "password": "district"}
+    context = Context(
+        allow_private=True,
+        dry_run=dry_run,
+        retries=Retries(attempts=3, first_wait=0.01),
+        log=lambda *line: told.append(line),
+    )
+    client = registry.connect("dhis2", {"hostUrl": partner.url, **given}, context)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def message(code: int, name: str, text: str, status: str = "ERROR", /, **response: Any) -> dict[str, Any]:
     """A WebMessage, with what it wraps."""
     body = {"httpStatus": name, "httpStatusCode": code, "status": status, "message": text}
     return body | ({"response": response} if response else {})
@@ -130,4 +152,10 @@ def summary(
 
 
 def conflict(object_: str, text: str, code: str = "E7641", indexes=(0,)) -> dict[str, Any]:
-    return {"object": object_, "value": text, "errorCode": code, "property": "period", "indexes": list(indexes)}
+    return {
+        "object": object_,
+        "value": text,
+        "errorCode": code,
+        "property": "period",
+        "indexes": list(indexes),
+    }

@@ -22,8 +22,14 @@ BY_REPORT = {200: False, 201: False, 202: False, 409: False}
 Forgiven = Callable[[Response, ImportReport], bool]
 
 
-def _never(response: Response, report: ImportReport) -> bool:
+def never(response: Response, report: ImportReport) -> bool:
+    """A refusal is a refusal."""
     return False
+
+
+def nothing_wrong(response: Response, report: ImportReport) -> bool:
+    """A mere check takes nothing, and the server may count that as ignored."""
+    return report.status != "ERROR" and not report.conflicts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +41,7 @@ class Import:
     noun: str = "objects"  # what it consists of, in sentences
     repeatable: Callable[[Any], bool] = lambda body: False  # whether this body may be sent twice without harm
     stops: bool = False  # whether a refused request ends it, or the others are tried all the same
-    forgiven: Forgiven = field(default=_never)  # a refusal that only says that an earlier try went well
+    forgiven: Forgiven = field(default=never)  # a refusal that only says that an earlier try went well
 
 
 def send(
@@ -47,7 +53,7 @@ def send(
     params: Mapping[str, Any] | None = None,
     repeatable: bool | None = None,
     noun: str = "objects",
-    forgiven: Forgiven = _never,
+    forgiven: Forgiven = never,
     **options: Any,
 ) -> Response:
     """One request; raises when nothing was taken, warns when something was not."""
@@ -146,7 +152,7 @@ def _judge(
     connection: Connection, report: ImportReport, response: Response, *, noun: str, forgiven: Forgiven
 ) -> None:
     # A repeat of something that had arrived after all changes nothing, and that is no refusal.
-    unchanged = response.attempt > 1 and not report.conflicts and report.status != "ERROR"
+    unchanged = response.attempt > 1 and nothing_wrong(response, report)
     if report.refused or (response.status == 409 and not report.accepted):
         if unchanged or forgiven(response, report):
             return

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobs.adaptors.dhis2.connection import Connection, clean, record_path
-from jobs.adaptors.dhis2.imports import LONGEST, send
+from jobs.adaptors.dhis2.imports import LONGEST, nothing_wrong, send
 from jobs.adaptors.dhis2.lists import everything
 from jobs.adaptors.dhis2.reports import ImportReport
 from jobs.adaptors.dhis2.tracked import is_tracked
@@ -43,7 +43,9 @@ def find_one(
 
 
 def create(connection: Connection, path: str, data: Any, params: Mapping[str, Any]) -> Any:
-    def made_before(response: Response, report: ImportReport) -> bool:
+    def forgiven(response: Response, report: ImportReport) -> bool:
+        if params.get("importMode") == "VALIDATE" and nothing_wrong(response, report):
+            return True
         # The answer to an earlier try got lost, and this one says that it is there.
         return response.attempt > 1 and uid is not None and _exists(connection, path, uid)
 
@@ -57,7 +59,7 @@ def create(connection: Connection, path: str, data: Any, params: Mapping[str, An
         params=params,
         repeatable=_may_repeat(resource, data, params),
         noun="values" if resource == "dataValueSets" else "objects",
-        forgiven=made_before,
+        forgiven=forgiven,
         timeout=LONGEST if resource in IMPORTS else None,
     )
     if response.status == 409 and response.attempt > 1 and uid is not None:

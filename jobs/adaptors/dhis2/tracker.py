@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Literal
 
 from jobs.adaptors.dhis2.connection import Connection, clean, record_path
-from jobs.adaptors.dhis2.imports import Import, send, send_all, start_all
+from jobs.adaptors.dhis2.imports import Import, never, nothing_wrong, send, send_all, start_all
 from jobs.adaptors.dhis2.lists import Pages, everything
 from jobs.adaptors.dhis2.refusals import GONE_ALREADY
 from jobs.adaptors.dhis2.reports import ImportReport
@@ -117,14 +117,14 @@ def _query(strategy: str, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kind(strategy: str, query: dict[str, Any], *, stops: bool) -> Import:
-    harmless = strategy != "CREATE" or query.get("importMode") == "VALIDATE"
+    check = query.get("importMode") == "VALIDATE"
     return Import(
         path="tracker",
         params=query,
         noun="records",
-        repeatable=partial(_is_repeatable, harmless=harmless),
+        repeatable=partial(_is_repeatable, harmless=check or strategy != "CREATE"),
         stops=stops,
-        forgiven=_gone if strategy == "DELETE" else _not_forgiven,
+        forgiven=nothing_wrong if check else _gone if strategy == "DELETE" else never,
     )
 
 
@@ -136,10 +136,6 @@ def _gone(response: Response, report: ImportReport) -> bool:
     """Nothing left to delete is what was wanted, if the answer to an earlier try got lost."""
     codes = {each.code for each in report.conflicts}
     return response.attempt > 1 and bool(codes) and codes <= GONE_ALREADY
-
-
-def _not_forgiven(response: Response, report: ImportReport) -> bool:
-    return False
 
 
 def _under(path: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from jobs.adaptors.common.lists import chunks
 from jobs.adaptors.dhis2.connection import Connection
-from jobs.adaptors.dhis2.imports import Import, send_all, start_all
+from jobs.adaptors.dhis2.imports import Import, never, nothing_wrong, send_all, start_all
 from jobs.adaptors.dhis2.reports import ImportReport
 from jobs.adaptors.dhis2.tracked import checked_strategy
 from jobs.adaptors.errors import ValidationError
@@ -37,6 +37,7 @@ def send_values(
         params=query,
         noun="values",
         repeatable=lambda body: dry_run or strategy in AGAIN,
+        forgiven=nothing_wrong if dry_run else never,
     )
     bodies = _bodies(values, {name: value for name, value in header.items() if value is not None}, chunk)
     if asynchronous:
@@ -51,8 +52,8 @@ def get_values(connection: Connection, params: Mapping[str, Any]) -> list[dict[s
 
 
 def is_repeatable(strategy: Any) -> bool:
-    """Whether data values may be sent again; the server's own default is to create and update."""
-    return strategy in (None, "NEW_AND_UPDATES", *AGAIN)
+    """Whether data values may be sent again; servers differ in what they do without a strategy."""
+    return strategy in AGAIN
 
 
 def _bodies(

@@ -134,6 +134,22 @@ def test_a_check_without_keeping_is_asked_of_the_server(dhis2, partner):
     assert partner.query()["dryRun"] == "true"
 
 
+def test_a_check_that_finds_nothing_wrong_is_no_refusal(dhis2, partner):
+    partner["POST", "tracker"] = answer(200, tracker_report(ignored=2))
+    assert dhis2.tracker.import_({"events": [EVENT] * 2}, importMode="VALIDATE").ignored == 2
+    with pytest.raises(ValidationError, match="2 of 2 records refused"):
+        dhis2.tracker.import_({"events": [EVENT] * 2})
+
+
+def test_values_by_create_are_sent_again_only_if_that_was_said_to_be_harmless(dhis2, partner):
+    partner["POST", "dataValueSets"] = [hang_up, answer(200, summary(imported=1))]
+    with pytest.raises(Unavailable):
+        dhis2.create("dataValueSets", {"dataValues": [{"value": 1}]})
+    partner["POST", "dataValueSets"] = [hang_up, answer(200, summary(imported=1))]
+    dhis2.create("dataValueSets", {"dataValues": [{"value": 1}]}, importStrategy="CREATE_AND_UPDATE")
+    assert len(partner.seen) == 3
+
+
 def test_some_refused_values_are_listed_and_do_not_raise(dhis2, partner, told):
     late = conflict("202604", "Period: `202604` is after latest open future period: `202603`", indexes=[1])
     body = message(

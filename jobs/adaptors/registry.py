@@ -12,6 +12,7 @@ from openfn_platform.common.errors import NotFound
 from openfn_platform.common.http import tls_context
 
 ADAPTORS = {
+    "dhis2": "jobs.adaptors.dhis2",
     "http": "jobs.adaptors.http",
     "openmrs": "jobs.adaptors.openmrs",
     "commcare": "jobs.adaptors.commcare",

@@ -195,6 +195,7 @@ class RestClient:
                 retry_statuses=retry_statuses,
                 worth_repeating=self.worth_repeating,
                 timeouts=None if timeout is None else Timeouts(read=timeout, total=timeout),
+                write=is_write(method) and not read_only,
             )
         response = self._response(answer, parse_as)
         self._raise_unless_ok(response, errors, safe=safe)

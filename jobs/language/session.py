@@ -3,7 +3,8 @@
 Events, each a JSON object with `at` (seconds since 1970):
 
     {kind: "log",   level: debug | info | warning | error, source: "job" or an alias or "platform", text}
-    {kind: "http",  connection: alias, …the exchange as the adaptor describes it…}
+    {kind: "http",  connection: alias, …the exchange as `openfn_platform.common.tracing` describes it…}
+    {kind: "http",  unkept: true}    one exchange more than are kept
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 from jobs.language.errors import UnsureSignal
+from jobs.language.tracing import Bounds
+from openfn_platform.common.tracing import is_write
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -28,6 +31,7 @@ class Session:
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
+        self._bounds = Bounds()
         self.note: str | None = None
         self.problems: list[tuple[str, str]] = []
         self.problem_count = 0
@@ -48,14 +52,18 @@ class Session:
         self._emit({"kind": "log", "at": time.time(), "level": level, "source": source, "text": text})
 
     def trace(self, connection: str, exchange: dict[str, Any]) -> None:
+        """One exchange with a partner: whatever is not as agreed about it is left out."""
         self.last_connection = connection
-        if is_write(exchange):
-            self._count(exchange.get("status"))
-        self._emit({**exchange, "kind": "http", "at": time.time(), "connection": connection})
+        if is_write(exchange) and not exchange.get("dry"):
+            self._count(exchange)
+        told = self._bounds.told(exchange)
+        self._emit({**told, "kind": "http", "at": time.time(), "connection": connection})
 
-    def _count(self, status: object) -> None:
-        if not isinstance(status, int):
-            self.unanswered += 1
+    def _count(self, exchange: dict[str, Any]) -> None:
+        status, refused = exchange.get("status"), bool(exchange.get("error"))
+        if not isinstance(status, int):  # a protocol without numbers says in words that it was answered
+            self.unanswered += not exchange.get("outcome")
+            self.writes += bool(exchange.get("outcome")) and not refused
         elif not 400 <= status < 500:
             self.writes += 1
 
@@ -68,15 +76,6 @@ class Session:
         self.problem_count += 1
         if len(self.problems) < PROBLEMS_KEPT:
             self.problems.append((cut(str(key), 200), cut(str(reason), LONGEST_NOTE)))
-
-
-def is_write(exchange: dict[str, Any]) -> bool:
-    """Whether an exchange may have changed something at a partner."""
-    if exchange.get("dry"):
-        return False  # only shown
-    if "write" in exchange:
-        return bool(exchange["write"])
-    return str(exchange.get("method", "")).upper() not in {"GET", "HEAD", "OPTIONS"}
 
 
 def cut(text: str, most: int) -> str:

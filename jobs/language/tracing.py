@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from openfn_platform.common.tracing import MARGIN, TOLD_BYTES, clipped, is_write
+from openfn_platform.common.tracing import BODY_BYTES, MARGIN, TOLD_BYTES, clipped, is_write
 
 EXCHANGES = 2_000  # of one run, kept
 BODIES_BYTES = 1_000_000  # of one run's writes together, and as much of its reads
@@ -51,7 +51,7 @@ class Bounds:
         told: dict[str, Any] = {}
         for side, body in bodies.items():
             text, cut = clipped(body, TOLD_BYTES)
-            self._room[kind] -= len(text)
+            self._room[kind] -= min(len(text), BODY_BYTES)  # what is kept of it
             told[f"{side}_body"] = text
             if cut:
                 told[f"{side}_cut"] = True

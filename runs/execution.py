@@ -103,7 +103,7 @@ def _execute(*, worker: Worker, held: Held) -> None:
         return
     if not _start(worker=worker, plan=plan):
         return
-    log = LogBuffer(project_id=run.project_id, run_id=run.pk)
+    log = LogBuffer(run=run)
     ending = _supervised(worker=worker, held=held, plan=plan, log=log)
     if held.stop != FENCED:
         _finish_persistently(plan=plan, held=held, ending=ending, log=log)
@@ -177,8 +177,8 @@ def _run_child(
 
     def on_log(lines: list[LogLine]) -> None:
         for line in lines:
-            if line.kind == "http" and line.data is not None:
-                log.add_exchange(line.data)
+            if line.exchange is not None:
+                log.add_exchange(line.exchange)
             else:
                 log.add(level=line.level, text=line.text, at=line.at)
 
@@ -285,7 +285,7 @@ def _decide_conditions(
         return ending
     state = with_error(initial=plan.state, error=error)
     request = replace(plan.request, code="", conditions=asked, only_conditions=True, keep_memory="no")
-    quiet = LogBuffer(project_id=plan.run.project_id, run_id=plan.run.pk)
+    quiet = LogBuffer(run=plan.run)
     try:
         ended = _run_child(
             worker=worker, held=held, plan=plan, request=request, log=quiet, redactor=redactor, state=state

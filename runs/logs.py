@@ -1,4 +1,4 @@
-"""Writing log lines and HTTP exchanges of a run while it goes on, in batches, with numbers of their own.
+"""Writing log lines and exchanges of a run while it goes on, in batches, with numbers of their own.
 
 The supervisor adds, a thread of the worker writes: a database that hangs must keep nobody from ending a run.
 """
@@ -7,25 +7,27 @@ from __future__ import annotations
 
 import threading
 import time
-import uuid
+from dataclasses import fields
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 from django.db import transaction
 
-from openfn_platform.common.text import one_line, storable
-from runs.models import HttpExchange, LogLine
+from openfn_platform.common.text import storable
+from openfn_platform.common.words import words_of
+from runs.models import HttpExchange, LogLine, Run
+from runs.sandbox.exchanges import Exchange
 
 FLUSH_SECONDS = 0.4  # a line is on the screen within about a second
+COPIED = tuple(field.name for field in fields(Exchange) if field.name != "started")
 
 
 class LogBuffer:
     """Collects lines of one run: `add` while it goes on, `flush` when it `is_due` and at the finish."""
 
-    def __init__(self, *, project_id: uuid.UUID, run_id: uuid.UUID) -> None:
-        self._project_id = project_id
-        self._run_id = run_id
+    def __init__(self, *, run: Run) -> None:
+        self._run = run
+        self._began = datetime.now(UTC)
         self._lines: list[LogLine] = []
         self._exchanges: list[HttpExchange] = []
         self._flushed_at = time.monotonic()
@@ -37,8 +39,8 @@ class LogBuffer:
     def add(self, *, level: str, text: str, at: datetime | None = None) -> None:
         self.count += 1
         line = LogLine(
-            project_id=self._project_id,
-            run_id=self._run_id,
+            project_id=self._run.project_id,
+            run_id=self._run.pk,
             seq=self.count,
             at=at or datetime.now(UTC),
             level=level[:8],
@@ -47,29 +49,26 @@ class LogBuffer:
         with self._adding:
             self._lines.append(line)
 
-    def add_exchange(self, record: dict[str, Any]) -> None:
-        """One `http` record as the shared client traces it; anything unexpected in it is left out."""
+    def add_exchange(self, exchange: Exchange) -> None:
+        """One exchange as the supervisor hands it on."""
         self.exchanges += 1
-        exchange = HttpExchange(
-            project_id=self._project_id,
-            run_id=self._run_id,
+        row = HttpExchange(
+            project_id=self._run.project_id,
+            run_id=self._run.pk,
+            job_id=self._run.job_id,
+            work_order_id=self._run.work_order_id,
             seq=self.exchanges,
-            at=datetime.now(UTC),
-            connection=one_line(str(record.get("connection") or ""), 40),
-            method=one_line(str(record.get("method") or ""), 10),
-            url=storable(str(record.get("url") or ""))[:2000],
-            status=_number(record.get("status")),
-            duration_ms=_number(record.get("duration_ms")),
-            request_bytes=_number(record.get("request_bytes")) or 0,
-            response_bytes=_number(record.get("response_bytes")) or 0,
-            attempt=_number(record.get("attempt")) or 1,
-            dry=record.get("dry") is True,
-            error=one_line(str(record.get("error") or ""), 300),
-            request_body=_text(record.get("request_body")),
-            response_body=_text(record.get("response_body")),
+            at=self._when(exchange),
+            words=words_of(exchange.url, exchange.request_body, exchange.response_body),
+            **{name: getattr(exchange, name) for name in COPIED},
         )
         with self._adding:
-            self._exchanges.append(exchange)
+            self._exchanges.append(row)
+
+    def _when(self, exchange: Exchange) -> datetime:
+        """When it began, as its process says; but not before the run did, and not in the future."""
+        now = datetime.now(UTC)
+        return max(self._began, min(exchange.started or now, now))
 
     @property
     def is_due(self) -> bool:
@@ -94,13 +93,3 @@ class LogBuffer:
         with self._adding:
             del self._lines[:lines]
             del self._exchanges[:exchanges]
-
-
-def _number(value: object) -> int | None:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 2**31:
-        return int(value)
-    return None
-
-
-def _text(value: object) -> str | None:
-    return storable(value)[:65_536] if isinstance(value, str) else None

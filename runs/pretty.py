@@ -1,4 +1,4 @@
-"""JSON for people, and the difference of two such texts. Pure.
+"""JSON, XML and forms for people, and the difference of two such texts. Pure.
 
 The text is laid out piece by piece and never decoded as a whole: numbers stay as they were written, names that
 occur twice stay twice, and nothing nests too deeply. What is not JSON comes out legible all the same.
@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import unquote_plus
 
 INDENT = "  "
 DEEPEST = 60  # further in, lines are not moved to the right any more
@@ -19,6 +20,46 @@ LONGEST_DIFFERENCE = 400  # lines shown
 LINES_COMPARED = 4_000  # of each side: comparing takes the product
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s"\[\]{},:]+|"')
+
+_XML = re.compile(r"<[^<>]*>|[^<]+|<")
+_FORM = re.compile(r"[\w.%+*\[\]-]+=[^&\s]*(?:&[\w.%+*\[\]-]+=[^&\s]*)*")
+
+
+def pretty(text: str) -> str:
+    """A body over several lines, by what it looks like; anything else as it is."""
+    begin = text.lstrip()[:1]
+    if begin in ("{", "["):
+        return pretty_json(text)
+    if begin == "<":
+        return pretty_xml(text)
+    return pretty_form(text) if _FORM.fullmatch(text.strip()) else text
+
+
+def pretty_form(text: str) -> str:
+    """One field a line, without escapes."""
+    fields = (part.partition("=") for part in text.strip().split("&"))
+    return "\n".join(f"{unquote_plus(name)} = {unquote_plus(value)}" for name, _, value in fields)
+
+
+def pretty_xml(text: str) -> str:
+    """One element a line, those with nothing but text in them closed on the same."""
+    pieces = [piece.strip() for piece in _XML.findall(text) if piece.strip()]
+    lines: list[str] = []
+    depth = 0
+    opened = False  # the line before is an element that may be closed on it
+    for piece in pieces:
+        closes = piece.startswith("</")
+        depth -= closes and depth > 0
+        if opened and (closes or not piece.startswith("<")):
+            lines[-1] += piece
+            opened = not closes
+            continue
+        lines.append(INDENT * min(depth, DEEPEST) + piece)
+        opened = (
+            piece.startswith("<") and not closes and piece[1:2] not in ("?", "!") and not piece.endswith("/>")
+        )
+        depth += opened
+    return "\n".join(lines)
 
 
 def pretty_json(text: str) -> str:

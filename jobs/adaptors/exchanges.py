@@ -17,15 +17,15 @@ from typing import Any
 
 from jobs.adaptors.context import Context
 from openfn_platform.common.addresses import AddressPolicy
-from openfn_platform.common.http import TRACED_BODY
 from openfn_platform.common.redaction import Redactor
+from openfn_platform.common.tracing import beginning
 
 
 @dataclass
 class Told:
     """What is added while an exchange goes on."""
 
-    outcome: str = ""  # a few words, as `12 rows`
+    outcome: str = ""  # a few words, as `12 rows`; with an error: it was answered, with a no
     response_bytes: int = 0
 
 
@@ -83,6 +83,7 @@ class Exchanges:
     def _entry(
         self, method: str, url: str, body: str, *, write: bool, started: datetime, clock: float
     ) -> dict[str, Any]:
+        kept, cut = beginning(body, self.redact) if write else (None, False)
         return {
             "kind": "http",
             "protocol": self._protocol,
@@ -97,7 +98,8 @@ class Exchanges:
             "response_bytes": 0,
             "attempt": 1,
             "error": None,
-            # Masked before it is cut, or half a secret could be left at the end.
-            "request_body": self.redact(body[: 2 * TRACED_BODY])[:TRACED_BODY] if write else None,
+            "request_body": kept,
+            "request_cut": cut,
             "response_body": None,
+            "response_cut": False,
         }

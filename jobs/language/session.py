@@ -3,7 +3,8 @@
 Events, each a JSON object with `at` (seconds since 1970):
 
     {kind: "log",   level: debug | info | warning | error, source: "job" or an alias or "platform", text}
-    {kind: "http",  connection: alias, …the exchange as the adaptor describes it…}
+    {kind: "http",  connection: alias, …the exchange as `openfn_platform.common.tracing` describes it…}
+    {kind: "http",  unkept: true}    one exchange more than are kept
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 from jobs.language.errors import UnsureSignal
+from jobs.language.tracing import Bounds
+from openfn_platform.common.tracing import is_write
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -28,6 +31,7 @@ class Session:
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
+        self._bounds = Bounds()
         self.note: str | None = None
         self.problems: list[tuple[str, str]] = []
         self.problem_count = 0
@@ -48,15 +52,19 @@ class Session:
         self._emit({"kind": "log", "at": time.time(), "level": level, "source": source, "text": text})
 
     def trace(self, connection: str, exchange: dict[str, Any]) -> None:
+        """One exchange with a partner: whatever is not as agreed about it is left out."""
         self.last_connection = connection
-        if is_write(exchange):
+        if is_write(exchange) and not exchange.get("dry"):
             self._count(exchange)
-        self._emit({**exchange, "kind": "http", "at": time.time(), "connection": connection})
+        told = self._bounds.told(exchange)
+        self._emit({**told, "kind": "http", "at": time.time(), "connection": connection})
 
     def _count(self, exchange: dict[str, Any]) -> None:
-        status = exchange.get("status")
-        if exchange.get("protocol", "http") != "http" and not exchange.get("error"):
-            self.writes += 1  # databases and mail servers have no status; no error is their yes
+        status, refused = exchange.get("status"), bool(exchange.get("error"))
+        if exchange.get("protocol", "http") != "http":
+            # Databases and mail servers have no numbers: no error is their yes, an outcome with one their no.
+            self.writes += not refused
+            self.unanswered += refused and not exchange.get("outcome")
         elif not isinstance(status, int):
             self.unanswered += 1
         elif not 400 <= status < 500:
@@ -71,15 +79,6 @@ class Session:
         self.problem_count += 1
         if len(self.problems) < PROBLEMS_KEPT:
             self.problems.append((cut(str(key), 200), cut(str(reason), LONGEST_NOTE)))
-
-
-def is_write(exchange: dict[str, Any]) -> bool:
-    """Whether an exchange may have changed something at a partner."""
-    if exchange.get("dry"):
-        return False  # only shown
-    if "write" in exchange:
-        return bool(exchange["write"])
-    return str(exchange.get("method", "")).upper() not in {"GET", "HEAD", "OPTIONS"}
 
 
 def cut(text: str, most: int) -> str:

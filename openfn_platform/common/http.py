@@ -35,6 +35,7 @@ from openfn_platform.common.failures import (
 )
 from openfn_platform.common.pinned import PinnedTransport
 from openfn_platform.common.redaction import Redactor, redact_headers, tells_a_secret
+from openfn_platform.common.tracing import beginning
 from openfn_platform.common.trust import tls_context
 from openfn_platform.common.unpacking import Unpacker, UnpackingFailed
 from openfn_platform.common.urls import UrlRefused, add_params, join_url, masked_url, origin_of
@@ -63,7 +64,6 @@ REPEATABLE = READS | {"PUT", "DELETE"}
 TRY_LATER = frozenset({429, 502, 503, 504})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MAX_REDIRECTS = 3
-TRACED_BODY = 64 * 1024
 PIECE = 65_536
 # A header of any other name may be a key, and is treated as one when a redirect leads elsewhere.
 HARMLESS_HEADERS = frozenset({"accept", "accept-encoding", "accept-language", "content-type", "user-agent"})
@@ -119,8 +119,8 @@ class _Call:
     retry_statuses: frozenset[int] = TRY_LATER
     worth_repeating: Callable[[Answer], bool] = lambda answer: True
     timeouts: Timeouts = field(default_factory=Timeouts)
+    write: bool = True
     keep_body: bool = False
-    write: bool = False
 
     @property
     def carries_credentials(self) -> bool:
@@ -217,14 +217,15 @@ class HttpClient:
         retry_statuses: Iterable[int] = TRY_LATER,
         worth_repeating: Callable[[Answer], bool] = lambda answer: True,
         timeouts: Timeouts | None = None,
-        keep_body: bool = False,
         write: bool | None = None,
+        keep_body: bool = False,
     ) -> Answer:
         """Send, repeat where that is safe, follow what may be followed; any status comes back as an Answer.
 
         `repeatable` says that a write may be sent twice without harm, as with an idempotency key; without it
-        only GET, HEAD, OPTIONS, PUT and DELETE are. `keep_body` asks the trace to keep the answer's text; `write`
-        tells it whether this changes something at the partner, where the method alone does not say so.
+        only GET, HEAD, OPTIONS, PUT and DELETE are. `write` tells the trace whether this changes something there,
+        where the method does not: a search that is posted, a log-in. Of a write it keeps both bodies; `keep_body`
+        asks for those of a read.
         """
         method = method.upper()
         call = _Call(
@@ -237,8 +238,8 @@ class HttpClient:
             retry_statuses=frozenset(retry_statuses),
             worth_repeating=worth_repeating,
             timeouts=timeouts or self._timeouts,
-            keep_body=keep_body,
             write=is_write(method) if write is None else write,
+            keep_body=keep_body,
         )
         return self._until_done(call)
 
@@ -410,7 +411,9 @@ class HttpClient:
         started: datetime,
         clock: float,
     ) -> dict[str, Any]:
-        body = call.content if call.write else None
+        told = call.write or call.keep_body
+        request, request_cut = self._told(call.content) if told else (None, False)
+        response, response_cut = self._told(content) if told else (None, False)
         return {
             "kind": "http",
             "protocol": "http",
@@ -424,13 +427,14 @@ class HttpClient:
             "response_bytes": len(content),
             "attempt": attempt,
             "error": None if failure is None else self._redact(str(failure)),
-            "request_body": None if body is None else self._shown(body),
-            "response_body": self._shown(content) if call.keep_body else None,
+            "request_body": request,
+            "request_cut": request_cut,
+            "response_body": response,
+            "response_cut": response_cut,
         }
 
-    def _shown(self, body: bytes) -> str:
-        # Masked before it is cut, or half a secret could be left at the end.
-        return self._redact(body[: 2 * TRACED_BODY].decode("utf-8", "replace"))[:TRACED_BODY]
+    def _told(self, body: bytes | None) -> tuple[str | None, bool]:
+        return beginning(body, self._redact) if body else (None, False)
 
 
 def _ms_since(clock: float) -> int:

@@ -31,6 +31,7 @@ GROUPS: tuple[tuple[str, tuple[Page, ...]], ...] = (
             ),
             ("Runs", "play_circle", "runs.run", "Each execution of a job, with log, input and outcome."),
             ("Messages", "inbox", "triggers.message", "Each request that arrived, kept byte for byte."),
+            ("Sent", "outbox", "runs.httpexchange", "What went to which partner system, and when."),
             (
                 "Holds",
                 "front_hand",

@@ -130,7 +130,7 @@ class HistoryAdmin(ScopedAdmin):
         offered = [part for part in self.parts if part.applies(thing)]
         if not offered:
             return {}
-        wanted = request.GET.get("show", "")
+        wanted = request.GET.get("show") or self.first_part(thing)
         part = next((each for each in offered if each.name == wanted), offered[0])
         tabs = [{"name": each.name, "label": each.label, "on": each is part} for each in offered]
         hidden = part.shows_data and not self.may_see_data(request, thing)
@@ -140,6 +140,10 @@ class HistoryAdmin(ScopedAdmin):
             if part.shows_data:
                 self.opened(request, thing, part.label.lower())
         return context
+
+    def first_part(self, thing: Any) -> str:
+        """What one looks at first; the first tab, where nothing is said."""
+        return ""
 
     def opened(self, request: HttpRequest, thing: Any, what: str) -> None:
         """Somebody looked at personal data: the audit says who, and at what."""

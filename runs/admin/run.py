@@ -21,6 +21,7 @@ from runs.admin import verbs
 from runs.admin.pages import Part, download, known_or_404, number_of
 from runs.admin.run_list import RunList
 from runs.admin.run_retry import RetryPage
+from runs.admin.run_trace import TRACE, TracePage
 from runs.models import ConnectionHold, OnceMark, Run, RunState, StateKind
 from runs.models.engine import HoldStage
 from runs.selectors import payloads, runs, trees
@@ -80,13 +81,6 @@ def _difference(request: HttpRequest, run: Run) -> dict[str, Any]:
     return {"difference": payloads.states_difference(before=run.input_id, after=run.final_id)}
 
 
-def _exchanges(request: HttpRequest, run: Run) -> dict[str, Any]:
-    found = runs.exchanges(run=run)
-    chosen = number_of(request, "exchange")
-    opened = runs.exchange(run=run, seq=chosen) if chosen else None
-    return {"exchanges": found, "opened": opened, "most": runs.MOST_EXCHANGES}
-
-
 def _code(request: HttpRequest, run: Run) -> dict[str, Any]:
     return {"code": runs.code_lines(run), "failed_line": runs.failed_line(run)}
 
@@ -105,7 +99,7 @@ PARTS = (
         template="admin/runs/run/part_difference.html",
         context=_difference,
     ),
-    Part(name="http", label="HTTP", template="admin/runs/run/part_http.html", context=_exchanges),
+    TRACE,
     Part(
         name="code", label="Code", template="admin/runs/run/part_code.html", context=_code, shows_data=False
     ),
@@ -120,7 +114,7 @@ PARTS = (
 
 
 @admin.register(Run)
-class RunAdmin(RetryPage, RunList):
+class RunAdmin(RetryPage, TracePage, RunList):
     page_template = "admin/runs/run/page.html"
     parts = PARTS
     deeds = (
@@ -177,6 +171,7 @@ class RunAdmin(RetryPage, RunList):
     def page_more(self, request: HttpRequest, thing: Run) -> dict[str, Any]:
         return {
             **self.headline(thing),
+            **self.dry_context(thing),
             "trees": trees.order_trees(orders=[thing.work_order]),
             "triggers": runs.matched_triggers(run=thing),
             "compensations": runs.compensations(run=thing),

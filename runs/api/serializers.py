@@ -9,7 +9,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from openfn_platform.common.serializing import IdField, StrictSerializer, TextOrNull
-from runs.models import Incident, LogLine, Run, WorkOrder
+from runs.models import HttpExchange, Incident, LogLine, Run, WorkOrder
+from runs.selectors.exchanges import origin
 from triggers.models import Message
 
 
@@ -66,6 +67,78 @@ class LogLineSerializer(serializers.ModelSerializer[LogLine]):
 class LogPageSerializer(serializers.Serializer[Any]):
     results = LogLineSerializer(many=True)
     next = serializers.URLField(allow_null=True, help_text="Null when there are no more lines so far.")
+
+
+class ExchangeSerializer(serializers.ModelSerializer[HttpExchange]):
+    """Read with `sees` in the context: whether whole addresses and errors may be told."""
+
+    run = serializers.UUIDField(source="run_id", read_only=True)
+    job = serializers.UUIDField(source="job_id", read_only=True, allow_null=True)
+    work_order = serializers.UUIDField(source="work_order_id", read_only=True, allow_null=True)
+    at = serializers.DateTimeField(read_only=True, help_text="When it began.")
+    protocol = serializers.CharField(read_only=True, help_text="http, sql, smtp or sftp.")
+    address = serializers.SerializerMethodField(help_text="Without the scope read-data only its system.")
+    write = serializers.BooleanField(read_only=True, help_text="It changes something there, or would have.")
+    dry = serializers.BooleanField(read_only=True, help_text="Shown in a dry run instead of sent.")
+    outcome = TextOrNull(help_text="In a few words, where the protocol has no status.")
+    error = serializers.SerializerMethodField(help_text="One sentence. Null without the scope read-data.")
+    attempt = serializers.IntegerField(
+        read_only=True, help_text="1, and one more for each repeat in the run."
+    )
+
+    class Meta:
+        model = HttpExchange
+        fields = (
+            "run",
+            "seq",
+            "job",
+            "work_order",
+            "at",
+            "connection",
+            "protocol",
+            "method",
+            "address",
+            "write",
+            "dry",
+            "status",
+            "outcome",
+            "error",
+            "attempt",
+            "duration_ms",
+            "request_bytes",
+            "response_bytes",
+        )
+        read_only_fields: tuple[str, ...] = fields
+
+    def get_address(self, exchange: HttpExchange) -> str:
+        return exchange.url if self.context["sees"] else origin(exchange.url)
+
+    def get_error(self, exchange: HttpExchange) -> str | None:
+        return (exchange.error or None) if self.context["sees"] else None
+
+
+class ExchangePageSerializer(serializers.Serializer[Any]):
+    results = ExchangeSerializer(many=True)
+    next = serializers.URLField(allow_null=True, help_text="Null when there are no more exchanges so far.")
+
+
+class ExchangeDetailSerializer(ExchangeSerializer):
+    request_cut = serializers.BooleanField(read_only=True, help_text="There was more of the body.")
+    response_cut = serializers.BooleanField(read_only=True, help_text="There was more of the body.")
+    over_budget = serializers.BooleanField(
+        read_only=True, help_text="Bodies were left out: those of the run before had taken all the room."
+    )
+
+    class Meta(ExchangeSerializer.Meta):
+        fields = (  # type: ignore[assignment]  # some names more
+            *ExchangeSerializer.Meta.fields,
+            "request_body",
+            "request_cut",
+            "response_body",
+            "response_cut",
+            "over_budget",
+        )
+        read_only_fields = fields
 
 
 class WorkOrderSerializer(serializers.ModelSerializer[WorkOrder]):

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.urls import path
 
+from runs.api.exchanges import RunExchangeViewSet, SentViewSet
 from runs.api.incidents import IncidentViewSet
 from runs.api.index import IndexView, SchemaView
 from runs.api.messages import MessageViewSet
@@ -24,6 +25,17 @@ urlpatterns = [
     path("runs/<str:id>/final-state", RunViewSet.as_view({"get": "final_state"}), name="api-run-final-state"),
     path("runs/<str:id>/retry", RunViewSet.as_view({"post": "retry"}), name="api-run-retry"),
     path("runs/<str:id>/cancel", RunViewSet.as_view({"post": "cancel"}), name="api-run-cancel"),
+    path(
+        "runs/<str:id>/exchanges",
+        RunExchangeViewSet.as_view({"get": "exchanges"}),
+        name="api-run-exchanges",
+    ),
+    path(
+        "runs/<str:id>/exchanges/<str:seq>",
+        RunExchangeViewSet.as_view({"get": "exchange"}),
+        name="api-run-exchange",
+    ),
+    path("sent", SentViewSet.as_view(LIST), name="api-sent"),
     path("work-orders", WorkOrderViewSet.as_view(LIST), name="api-work-orders"),
     path("work-orders/<str:id>", WorkOrderViewSet.as_view(ONE), name="api-work-order"),
     path("messages", MessageViewSet.as_view(LIST), name="api-messages"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jobs.language import tracing
+
 MEGABYTE = 1_000_000
 
 
@@ -17,8 +19,8 @@ class Limits:
     log_bytes: int = MEGABYTE
     line_bytes: int = 16_000
     log_flood_bytes: int = 50 * MEGABYTE  # more than that is not a log; the run is killed
-    trace_records: int = 2_000
-    trace_bytes: int = 2 * MEGABYTE
+    trace_records: int = tracing.EXCHANGES
+    trace_bytes: int = tracing.BODIES_BYTES  # of the writes' bodies together, and as much of the reads'
     state_bytes: int = 10 * MEGABYTE
     temp_bytes: int = 64 * MEGABYTE
     temp_files: int = 2_000

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from runs.sandbox import wire
+from runs.sandbox.exchanges import Exchange, ExchangeReader
 from runs.sandbox.limits import Limits
 from runs.sandbox.untrusted import Redact, clean_text, clean_value
 
@@ -20,20 +21,21 @@ Kind = Literal["log", "print", "http"]
 LEVELS = ("debug", "info", "warning", "error")
 BATCH_LINES = 50
 BATCH_SECONDS = 0.1
-RECORD_BYTES = 256_000  # one HTTP exchange with both bodies
+RECORD_BYTES = 1_000_000  # one exchange with both bodies, each character escaped
 # A secret that straddles the cut of a long line is still seen whole when this much more is looked at.
 _BEYOND_THE_CUT = 8_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class LogLine:
-    """One line of the log, or one HTTP exchange; safe to store and to show."""
+    """One line of the log, or one exchange with a partner; safe to store and to show."""
 
     kind: Kind
     level: str
     text: str
     at: datetime
-    data: wire.JSONObject | None = None  # of an exchange: method, url, status …
+    data: wire.JSONObject | None = None  # what was said beside the text
+    exchange: Exchange | None = None
 
 
 @dataclass
@@ -66,7 +68,8 @@ class Log:
         self._record = _Line(RECORD_BYTES)
         self._batch: list[LogLine] = []
         self._batch_began = 0.0
-        self._lines = self._bytes = self._records = self._record_bytes = 0
+        self._exchanges = ExchangeReader(bodies_bytes=limits.trace_bytes, redact=redact)
+        self._lines = self._bytes = self._records = 0
         self.received = 0  # bytes, of both pipes
         self.dropped = 0  # lines
         self.dropped_records = 0  # exchanges
@@ -138,7 +141,7 @@ class Log:
                 for line in text.split("\n"):
                     self._keep("log", level, line, size, data_beside)
             case {"kind": "http", **rest}:
-                self._keep_exchange(rest, size)
+                self._keep_exchange(rest)
             case _:
                 self.dropped += 1
 
@@ -159,15 +162,13 @@ class Log:
         kept = text.encode("utf-8")[:limit].decode("utf-8", "ignore")
         return f"{kept}… (cut: the line has {max(size, len(text)):,} bytes)"
 
-    def _keep_exchange(self, record: wire.JSONObject, size: int) -> None:
-        limits = self._limits
-        if self._records >= limits.trace_records or self._record_bytes + size > limits.trace_bytes:
+    def _keep_exchange(self, record: wire.JSONObject) -> None:
+        if self._records >= self._limits.trace_records or record.get("unkept") is True:
             self.dropped_records += 1
             return
         self._records += 1
-        self._record_bytes += size
-        data = clean_value(record, redact=self._redact)
-        self._append(LogLine(kind="http", level="info", text="", at=datetime.now(UTC), data=data))
+        exchange = self._exchanges.read(record)
+        self._append(LogLine(kind="http", level="info", text="", at=datetime.now(UTC), exchange=exchange))
 
     def _append(self, line: LogLine) -> None:
         if not self._batch:

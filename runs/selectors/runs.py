@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs.models import JobVersion
-from runs.models import FAILED_STATES, HttpExchange, Memory, OnceMark, Run, RunState
+from runs.models import FAILED_STATES, Memory, OnceMark, Run, RunState
 from runs.selectors.trees import light
 from triggers.models import Trigger
 
 AROUND = 4  # lines of code before and after the one that failed
-MOST_EXCHANGES = 500
 MOST_CODE = 200_000
 
 
@@ -45,15 +44,6 @@ def open_marks(*, run: Run) -> list[OnceMark]:
 def newest_attempt(*, run: Run) -> Run | None:
     """The retry of this very run, if there is one."""
     return light(Run.objects.filter(retry_of=run)).select_related("job").order_by("-id").first()
-
-
-def exchanges(*, run: Run) -> list[HttpExchange]:
-    rows = HttpExchange.objects.filter(run_id=run.pk).defer("request_body", "response_body")
-    return list(rows.order_by("seq")[:MOST_EXCHANGES])
-
-
-def exchange(*, run: Run, seq: int) -> HttpExchange | None:
-    return HttpExchange.objects.filter(run_id=run.pk, seq=seq).first()
 
 
 def memory_of(run: Run) -> Memory | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
@@ -12,7 +12,7 @@ from django.utils.timezone import localtime
 
 from openfn_platform.projects.badges import badge
 from runs import words
-from runs.models import Run, WorkOrder
+from runs.models import HttpExchange, Run, WorkOrder
 
 register = template.Library()
 
@@ -48,6 +48,21 @@ def took(run: Run) -> str:
 @register.filter
 def bytes_in_words(count: int | None) -> str:
     return words.size_of(count)
+
+
+@register.filter
+def milliseconds(count: int) -> str:
+    return words.span(timedelta(milliseconds=count))
+
+
+@register.filter
+def exchange_tone(exchange: HttpExchange) -> str:
+    """The colour of what came back."""
+    if exchange.dry:
+        return "warn"
+    if exchange.error or exchange.status is None or exchange.status >= 400:
+        return "good" if exchange.outcome and not exchange.error and exchange.status is None else "bad"
+    return "good" if exchange.status < 300 else "plain"
 
 
 @register.filter

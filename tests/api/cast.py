@@ -8,9 +8,10 @@ from typing import Any
 from django.test import Client
 from django.utils import timezone
 
+from openfn_platform.common.words import words_of
 from openfn_platform.projects.models import ApiToken, Scope
 from openfn_platform.projects.tokens import token_create
-from runs.models import Cause, Incident, LogLine, Run, RunState, StateKind, WorkOrder
+from runs.models import Cause, HttpExchange, Incident, LogLine, Run, RunState, StateKind, WorkOrder
 from runs.states import encode, state_store
 from tests.flows.world import World
 from triggers.models import Message
@@ -90,7 +91,31 @@ class Clinic(World):
             },
         )
         self.log(run, f"seen {CANARY}")
+        self.exchange(run)
         return run
+
+    def exchange(self, run: Run, **fields: Any) -> HttpExchange:
+        """A write to a partner, with data in everything that may be data."""
+        values: dict[str, Any] = {
+            "seq": HttpExchange.objects.filter(run_id=run.pk).count() + 1,
+            "at": timezone.now(),
+            "connection": "dhis2",
+            "method": "POST",
+            "url": f"https://dhis2.example/api/{CANARY}?name={CANARY}",
+            "write": True,
+            "status": 201,
+            "error": f"seen {CANARY}",
+            "request_body": json.dumps({"name": CANARY}),
+            **fields,
+        }
+        return HttpExchange.objects.create(
+            project_id=run.project_id,
+            run_id=run.pk,
+            job_id=run.job_id,
+            work_order_id=run.work_order_id,
+            words=words_of(values["url"], values["request_body"]),
+            **values,
+        )
 
     def log(self, run: Run, *lines: str) -> None:
         start = LogLine.objects.filter(run_id=run.pk).count()

@@ -25,7 +25,7 @@ def schema() -> dict[str, Any]:
 
 def test_the_index_names_every_list(api: Caller, clinic: Clinic):
     index = api.get("").json()
-    assert set(index) == {*LISTS, "schema"}
+    assert set(index) == {*LISTS, "sent", "schema"}
     for name in LISTS:
         assert api.get(index[name]).status_code == 200
 

@@ -29,6 +29,7 @@ from openfn_platform.common.http import (
     retry_after,
     tls_context,
 )
+from openfn_platform.common.tracing import BODY_BYTES, TOLD_BYTES
 from openfn_platform.common.urls import UrlRefused
 from tests.common.faulty import (
     FaultyServer,
@@ -331,8 +332,8 @@ def test_each_exchange_is_told_to_the_trace_without_secrets():
         )  # fmt: skip
     first, second = entries
     assert set(first) == {
-        "kind", "method", "url", "status", "started", "duration_ms", "request_bytes",
-        "response_bytes", "attempt", "error", "request_body", "response_body", "protocol", "write",
+        "kind", "protocol", "write", "method", "url", "status", "started", "duration_ms", "request_bytes",
+        "response_bytes", "attempt", "error", "request_body", "request_cut", "response_body", "response_cut",
     }  # fmt: skip
     assert (first["status"], second["status"], second["attempt"]) == (503, 200, 2)
     assert second["url"].endswith("/u/xxxxxxxx?api_key=***&q=***&sid=***")
@@ -342,13 +343,36 @@ def test_each_exchange_is_told_to_the_trace_without_secrets():
     assert datetime.fromisoformat(second["started"]).tzinfo is not None
 
 
-def test_the_trace_keeps_64_kb_of_a_write_and_nothing_of_a_read():
+def test_the_trace_is_told_both_bodies_of_a_write_and_those_of_a_read_on_request():
     entries: list[Any] = []
     with FaultyServer(answer(200, b"y" * 10)) as server, client(server, trace=entries.append) as http:
         http.request("POST", "/x", content=b"z" * 100_000)
         http.request("GET", "/x")
-    assert [len(each["request_body"] or "") for each in entries] == [65536, 0]
-    assert [each["response_body"] for each in entries] == [None, None]
+        http.request("POST", "/search", content=b"{}", write=False)
+        http.request("POST", "/search", content=b"{}", write=False, keep_body=True)
+    assert [(each["write"], each["response_body"]) for each in entries] == [
+        (True, "y" * 10), (False, None), (False, None), (False, "y" * 10)
+    ]  # fmt: skip
+    assert [(len(each["request_body"] or ""), each["request_cut"]) for each in entries] == [
+        (TOLD_BYTES, True), (0, False), (0, False), (2, False)
+    ]  # fmt: skip
+
+
+def test_bytes_that_are_no_text_are_counted_and_not_told():
+    entries: list[Any] = []
+    with FaultyServer(answer(200)) as server, client(server, trace=entries.append) as http:
+        http.request("PUT", "/x", content=b"\x89PNG\0\0")
+    assert (entries[0]["request_body"], entries[0]["request_bytes"]) == (None, 6)
+
+
+def test_a_body_full_of_masks_does_not_end_with_half_a_secret():
+    """Masking makes it so short that its end, where it was cut, comes into what is kept."""
+    entries: list[Any] = []
+    body = (SECRET * 20_000).encode()[: 3 * BODY_BYTES]
+    with FaultyServer(answer(200)) as server, client(server, trace=entries.append, secrets=[SECRET]) as http:
+        for shift in range(len(SECRET)):
+            http.request("PUT", "/x", content=b"x" * shift + body)
+    assert {each["request_body"].lstrip("x").replace("***", "") for each in entries} <= {"", "*", "**"}
 
 
 def test_no_secret_is_in_an_error_or_a_repr():

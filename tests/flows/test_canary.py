@@ -260,9 +260,15 @@ def pages(world: World) -> Iterator[tuple[str, bytes]]:
         yield f"/api/v1/{name}", listed
         for row in json.loads(listed)["results"]:
             yield f"/api/v1/{name}/…", fetched(client, f"/api/v1/{name}/{row['id']}", headers)
-            for part in ("log", "input", "final-state") if name == "runs" else ():
+            parts = ("log", "input", "final-state", "exchanges", "exchanges/1", "exchanges/2")
+            for part in parts if name == "runs" else ():
                 place = f"/api/v1/runs/{row['id']}/{part}"
                 yield place, fetched(client, place, headers, allowed=(200, 404, 409))
+    for place in ("/api/v1/sent?page_size=200", "/api/v1/sent?page_size=200&kind=read,written&mode=dry,live"):
+        yield place, fetched(client, place, headers)
+    for kind in ("csv", "jsonl"):
+        place = reverse("admin:runs_httpexchange_export")
+        yield place, fetched(client, f"{place}?kind=all&mode=all&format={kind}")
 
 
 def fetched(client: Client, place: str, headers: Any = None, allowed: tuple[int, ...] = (200,)) -> bytes:

@@ -129,7 +129,7 @@ def test_a_database_that_forgets_its_answer_gets_no_line_twice(world: World, eng
     from runs.logs import LogBuffer
 
     run = job_start(job=world.job())
-    log = LogBuffer(project_id=run.project_id, run_id=run.pk)
+    log = LogBuffer(run=run)
     log.add(level="info", text="one")
     try:
         with transaction.atomic():

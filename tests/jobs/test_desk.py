@@ -17,6 +17,7 @@ import pytest
 
 from openfn_platform.common.errors import Invalid
 from runs.desk import DeskAnswers
+from runs.sandbox.exchanges import ExchangeReader
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SECRET = "desk-secret-4711"
@@ -155,6 +156,25 @@ def test_what_is_wrong_with_the_call_is_said_in_a_sentence(
     where = [str(desk.folder / each) if each == "job.py" else each for each in arguments]
     with pytest.raises(CommandError, match=sentence):
         call_command("job", *where)
+
+
+@pytest.mark.parametrize(
+    ("record", "line"),
+    [
+        ({"method": "GET", "url": "https://x.example/", "status": 200, "attempt": 2}, "GET https://x.example/ → 200 (attempt 2)"),
+        (
+            {"protocol": "sql", "method": "INSERT", "url": "postgresql://db/visits", "outcome": "12 rows", "request_body": "insert …"},
+            "SQL INSERT postgresql://db/visits → 12 rows insert …",
+        ),
+        ({"protocol": "smtp", "method": "SEND", "url": "smtp://mail", "error": "refused"}, "SMTP SEND smtp://mail → refused"),
+        ({"method": "PUT", "url": "https://x.example/", "dry": True}, "PUT https://x.example/ → not sent (dry run)"),
+        ({"method": "PUT", "url": "https://x.example/"}, "PUT https://x.example/ → no answer"),
+    ],
+)  # fmt: skip
+def test_an_exchange_is_one_line_whatever_its_protocol(record: dict[str, Any], line: str) -> None:
+    from runs.management.commands.job import told
+
+    assert told(ExchangeReader(bodies_bytes=1_000, redact=str).read(record)) == line
 
 
 def test_stubs_are_python_and_name_what_the_job_has(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runs.pretty import LINES_COMPARED, LONGEST_DIFFERENCE, TooLong, difference, pretty_json
+from runs.pretty import LINES_COMPARED, LONGEST_DIFFERENCE, TooLong, difference, pretty, pretty_json
 
 documents = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -70,3 +71,44 @@ def test_what_is_too_long_is_said_and_never_compared():
     found = difference("", "x\n" * (LONGEST_DIFFERENCE + 50))
     assert found.cut
     assert len(found.lines) == LONGEST_DIFFERENCE
+
+
+# --- other bodies ---------------------------------------------------------------------------------
+
+
+def test_xml_stands_one_element_a_line():
+    text = '<?xml version="1.0"?><form id="1"><name>Afi &amp; Co</name><none/><visit><weight>61.5</weight></visit></form>'
+    assert pretty(text).splitlines() == [
+        '<?xml version="1.0"?>',
+        '<form id="1">',
+        "  <name>Afi &amp; Co</name>",
+        "  <none/>",
+        "  <visit>",
+        "    <weight>61.5</weight>",
+        "  </visit>",
+        "</form>",
+    ]
+
+
+def test_a_form_stands_one_field_a_line_without_escapes():
+    assert pretty("To=%2B22890112233&Body=Bonjour+A%C3%AFssatou&empty=") == (
+        "To = +22890112233\nBody = Bonjour Aïssatou\nempty = "
+    )
+
+
+@given(st.text(alphabet='<>/a b&=%"{}[],:?!-\n'))
+def test_nothing_is_too_strange_to_be_laid_out(text):
+    assert "".join(pretty(text).split()) or not text.strip()
+
+
+@given(st.text(alphabet="<>/ab?! \n"))
+def test_laying_out_xml_loses_nothing_but_blanks(text):
+    markup = f"<{text}"
+    assert "".join(pretty(markup).split()) == "".join(markup.split())
+
+
+@pytest.mark.parametrize("bad", ["<" * 65_536, "<a>" * 20_000, "a=" * 30_000, "a=b&" * 16_000, "[" * 65_536])
+def test_a_hostile_body_is_laid_out_at_once(bad):
+    began = time.process_time()
+    pretty(bad)
+    assert time.process_time() - began < 1

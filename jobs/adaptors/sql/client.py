@@ -328,6 +328,10 @@ class SqlClient:
             cursor = self._cursor(connection, stream=stream)
             try:
                 yield cursor, told
+            except Exception as error:
+                if self.driver_error(error) not in (None, Unavailable, Timeout):
+                    told.outcome = "refused"
+                raise
             finally:
                 _quietly(cursor.close)
             if not self._inside:

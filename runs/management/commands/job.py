@@ -17,6 +17,7 @@ from jobs.language.contract import Connection
 from jobs.language.stubs import stub
 from openfn_platform.common.errors import PlatformError
 from runs.desk import DeskEnd, DeskJob, desk_run
+from runs.sandbox.exchanges import Exchange
 from runs.sandbox.limits import Limits
 from runs.sandbox.logs import LogLine
 
@@ -106,7 +107,7 @@ class Command(BaseCommand):
 
     def _told(self, lines: list[LogLine]) -> None:
         for line in lines:
-            text = exchange(line.data) if line.kind == "http" and line.data else line.text
+            text = told(line.exchange) if line.exchange else line.text
             self.stdout.write(f"{line.at.astimezone():%H:%M:%S} {line.level:<7} {text}")
         self.stdout.flush()
 
@@ -209,10 +210,14 @@ def text_of(file: Path) -> str:
         raise CommandError(f"“{file}” is not a text in UTF-8.") from None
 
 
-def exchange(data: dict[str, Any]) -> str:
+def told(exchange: Exchange) -> str:
     """One line for one request to a partner."""
-    answered = (
-        "not sent (dry run)" if data.get("dry") else data.get("status") or data.get("error") or "no answer"
-    )
-    body = f" {data['request_body']}" if data.get("request_body") else ""
-    return f"{data.get('method')} {data.get('url')} → {answered}{body}"
+    said = str(exchange.status or "") or exchange.outcome
+    answer = ": ".join(part for part in (said, exchange.error) if part) or "no answer"
+    if exchange.dry:
+        answer = "not sent (dry run)"
+    protocol = "" if exchange.protocol == "http" else f"{exchange.protocol.upper()} "
+    repeated = f" (attempt {exchange.attempt})" if exchange.attempt > 1 else ""
+    body = f" {exchange.request_body}" if exchange.request_body else ""
+    more = " … (cut)" if exchange.request_cut else ""
+    return f"{protocol}{exchange.method} {exchange.url} → {answer}{repeated}{body}{more}"

@@ -8,6 +8,7 @@ from typing import Any
 from django.utils import timezone
 
 from jobs.models import Job
+from openfn_platform.common.words import words_of
 from runs.models import Cause, HttpExchange, LogLine, Run, RunState, StateKind, WorkOrder
 from runs.states import state_store
 from tests.flows.world import World
@@ -67,6 +68,33 @@ def ended_run(
         request_body=f"sent {CANARY}",
     )
     return run
+
+
+def exchanged(run: Run, **fields: Any) -> HttpExchange:
+    """One exchange more, as a worker would have stored it."""
+    values: dict[str, Any] = {
+        "seq": HttpExchange.objects.filter(run_id=run.pk).count() + 1,
+        "at": timezone.now(),
+        "connection": "dhis2",
+        "method": "POST",
+        "write": True,
+        "url": "https://dhis2.example/api/events",
+        "status": 201,
+        "duration_ms": 120,
+        "request_body": "",
+        "response_body": "",
+        **fields,
+    }
+    for side in ("request", "response"):
+        values.setdefault(f"{side}_bytes", len((values[f"{side}_body"] or "").encode()))
+    return HttpExchange.objects.create(
+        project_id=run.project_id,
+        run_id=run.pk,
+        job_id=run.job_id,
+        work_order_id=run.work_order_id,
+        words=words_of(values["url"], values["request_body"], values["response_body"]),
+        **values,
+    )
 
 
 def page(run: Run, what: str = "change", query: str = "") -> str:

@@ -103,6 +103,7 @@ def test_the_api_version_is_the_credentials_unless_a_call_says_otherwise(connect
 
 def test_an_api_older_than_36_is_warned_of(connect, told):
     connect(pat="x", apiVersion="36")
+    connect(pat="x", apiVersion=None)
     assert told == []
     connect(pat="x", apiVersion="35")
     assert [level for level, text in told if "35 is older than 36" in text] == ["warning"]
@@ -201,6 +202,7 @@ def test_each_holds_one_page_at_a_time(dhis2, partner):
     finally:
         tracemalloc.stop()
     assert (count, len(partner.seen)) == (3_000, 30)
+    assert len(list(dhis2.each("events", max=7))) == 7
     assert peak < 2_000_000  # all of them are more than three million characters
 
 

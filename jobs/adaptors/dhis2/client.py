@@ -45,7 +45,8 @@ class Client:
         At most `max` records come (10,000 unless told). With `page=` only that page is read, with `paging=False` all
         at once. Lists as values repeat the parameter. The tracker's types are read from /api/tracker.
         """
-        return everything(self._connection, path, params, max=max, page_size=page_size)
+        size = page_size or (PAGE if is_tracked(path) else None)
+        return everything(self._connection, path, params, max=max, page_size=size)
 
     @operation(example='for unit in dhis2.each("organisationUnits", fields="id,name,code"): print(unit)')
     def each(

@@ -149,7 +149,7 @@ def test_a_single_object_is_handed_over_as_it_is(dhis2, partner):
 @pytest.mark.parametrize("count", [0, 1, 50, 100, 120])
 def test_every_way_of_paging_is_followed_to_its_end(dhis2, partner, style, count):
     partner.pages("tracker/events", UNITS[:count], style=style)
-    assert dhis2.get("events") == UNITS[:count]
+    assert dhis2.get("events", page_size=50) == UNITS[:count]
     assert len(partner.seen) <= count // 50 + 1
 
 

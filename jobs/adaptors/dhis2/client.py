@@ -13,7 +13,7 @@ from jobs.adaptors.context import Context
 from jobs.adaptors.dhis2 import resources, waiting
 from jobs.adaptors.dhis2 import values as aggregate
 from jobs.adaptors.dhis2.connection import Connection
-from jobs.adaptors.dhis2.lists import Pages, everything
+from jobs.adaptors.dhis2.lists import everything, one_by_one
 from jobs.adaptors.dhis2.plain import Plain
 from jobs.adaptors.dhis2.reports import ImportReport
 from jobs.adaptors.dhis2.tracked import is_tracked
@@ -45,12 +45,15 @@ class Client:
         At most `max` records come (10,000 unless told). With `page=` only that page is read, with `paging=False` all
         at once. Lists as values repeat the parameter. The tracker's types are read from /api/tracker.
         """
-        return everything(self._connection, path, params, max=max, page_size=page_size)
+        size = page_size or (PAGE if is_tracked(path) else None)
+        return everything(self._connection, path, params, max=max, page_size=size)
 
     @operation(example='for unit in dhis2.each("organisationUnits", fields="id,name,code"): print(unit)')
-    def each(self, path: str, *, page_size: int = PAGE, **params: Any) -> Iterator[Any]:
+    def each(
+        self, path: str, *, max: int | None = None, page_size: int = PAGE, **params: Any
+    ) -> Iterator[Any]:
         """Every record of a list, one after the other; however many, only one page is held at a time."""
-        return Pages(self._connection, path, params, page_size=page_size).records()
+        return one_by_one(self._connection, path, params, max=max, page_size=page_size)
 
     @operation(example='unit = dhis2.find_one("organisationUnits", code="OU_4711", fields="id,name")')
     def find_one(self, path: str, *, filter: str | list[str] | None = None, **equal: Any) -> Any:

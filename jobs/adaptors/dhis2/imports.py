@@ -80,9 +80,7 @@ def send_all(connection: Connection, kind: Import, bodies: Iterable[tuple[Any, i
         except AdaptorError as error:
             raise interrupted(error, whole, noun=kind.noun) from None
         if kind.stops and report.refused and not kind.forgiven(response, report):
-            raise refusal(
-                report, connection.redact, noun=kind.noun, status=response.status, before=whole
-            ) from None
+            raise refusal(report, connection.redact, noun=kind.noun, status=response.status, before=whole)
         whole = whole.plus(report, offset=offset) if offset else report
         offset += count
         if time.monotonic() - noted >= BETWEEN_NOTES:
@@ -99,17 +97,14 @@ def start_all(
     """Hand the requests over to be worked on later; answers the jobs that the server makes of them."""
     jobs: list[dict[str, str]] = []
     for body, _count in bodies:
-        answer = send(
-            connection,
-            "POST",
-            kind.path,
-            body,
-            params=kind.params,
-            repeatable=kind.repeatable(body),
-            noun=kind.noun,
-            timeout=LONGEST,
-        )
-        jobs.append(_job(connection, answer.body, job_type))
+        try:
+            jobs.append(_started(connection, kind, body, job_type))
+        except AdaptorError as error:
+            if jobs:  # they go on there, so the log must say which
+                names = ", ".join(each["id"] for each in jobs)
+                connection.context.log("warning", f"DHIS2 had begun these jobs before the error: {names}.")
+                error.sent = True
+            raise
     return jobs
 
 
@@ -158,6 +153,20 @@ def _judge(
             return
         raise refusal(report, connection.redact, noun=noun, status=response.status)
     warn_of(connection, report, noun)
+
+
+def _started(connection: Connection, kind: Import, body: Any, job_type: str) -> dict[str, str]:
+    answer = send(
+        connection,
+        "POST",
+        kind.path,
+        body,
+        params=kind.params,
+        repeatable=kind.repeatable(body),
+        noun=kind.noun,
+        timeout=LONGEST,
+    )
+    return _job(connection, answer.body, job_type)
 
 
 def _job(connection: Connection, body: Any, job_type: str) -> dict[str, str]:

@@ -44,6 +44,14 @@ def everything(
     return found
 
 
+def one_by_one(
+    connection: Connection, path: str, params: Mapping[str, Any], *, max: int | None, page_size: int
+) -> Iterator[Any]:
+    """A list to its end or to the maximum, without ever holding more than a page."""
+    size = page_size if max is None else min(page_size, max)
+    return islice(Pages(connection, path, params, page_size=size).records(), max)
+
+
 class Pages:
     """One list on its way; holds one page at a time."""
 

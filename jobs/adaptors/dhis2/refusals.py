@@ -51,7 +51,7 @@ def refusal(
     sentence = f"DHIS2: {words[:LONGEST_MESSAGE]}{'…' if len(words) > LONGEST_MESSAGE else ''}"
     taken = before.accepted if before is not None else 0
     if taken:
-        sentence = f"{sentence.rstrip('.')}. {taken:,} {noun} had been taken before."
+        sentence = _continued(sentence, taken, noun)
     whole = report if before is None or before.total == 0 else before.plus(report)
     return kind(sentence, report=whole, status=status, body=report.raw, sent=bool(taken or report.accepted))
 
@@ -61,7 +61,7 @@ def interrupted(error: AdaptorError, before: ImportReport, *, noun: str) -> Adap
     if not before.accepted:
         return error
     return type(error)(
-        f"{error.message} {before.accepted:,} {noun} had been taken before.",
+        _continued(error.message, before.accepted, noun),
         status=error.status,
         body=before.to_json(),
         hint=error.hint,
@@ -70,3 +70,8 @@ def interrupted(error: AdaptorError, before: ImportReport, *, noun: str) -> Adap
         retry_after=error.retry_after,
         sent=True,
     )
+
+
+def _continued(sentence: str, taken: int, noun: str) -> str:
+    counted = f"{taken:,} {noun}" if taken != 1 else f"1 {noun.removesuffix('s')}"
+    return f"{sentence.rstrip('.')}. {counted} had been taken before."

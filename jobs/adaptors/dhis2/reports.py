@@ -67,7 +67,8 @@ class ImportReport:
     def sentence(self, noun: str = "objects") -> str:
         """What was refused, with the first reason."""
         reason = str(self.conflicts[0]) if self.conflicts else self.message
-        more = f", and {len(self.conflicts) - 1:,} more reasons" if len(self.conflicts) > 1 else ""
+        others = len(self.conflicts) - 1
+        more = f", and {others:,} more reason{'s' if others > 1 else ''}" if others > 0 else ""
         if self.ignored or self.total:
             refused = f"{self.ignored or self.total - self.accepted:,} of {self.total:,} {noun} refused"
             return f"{refused}: {reason}{more}" if reason else refused

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from jobs.adaptors.dhis2.connection import Connection, clean, record_path
 from jobs.adaptors.dhis2.imports import Import, never, nothing_wrong, send, send_all, start_all
-from jobs.adaptors.dhis2.lists import Pages, everything
+from jobs.adaptors.dhis2.lists import everything, one_by_one
 from jobs.adaptors.dhis2.refusals import GONE_ALREADY
 from jobs.adaptors.dhis2.reports import ImportReport
 from jobs.adaptors.dhis2.tracked import TYPES, Payload, checked_strategy, identified, pieces
@@ -73,9 +73,11 @@ class Tracker:
     @operation(
         example='for event in dhis2.tracker.each("events", program=program, orgUnit=unit): print(event)'
     )
-    def each(self, path: str, *, page_size: int = PAGE, **params: Any) -> Iterator[Any]:
+    def each(
+        self, path: str, *, max: int | None = None, page_size: int = PAGE, **params: Any
+    ) -> Iterator[Any]:
         """Every record of a type, one after the other; however many, only one page is held at a time."""
-        return Pages(self._connection, _under(path), params, page_size=page_size).records()
+        return one_by_one(self._connection, _under(path), params, max=max, page_size=page_size)
 
     @operation(example='entity = dhis2.tracker.get("trackedEntities", uid, fields="*")')
     def get(self, path: str, uid: str, **params: Any) -> Any:

@@ -141,7 +141,7 @@ def test_a_refused_import_raises_with_the_first_reason_and_the_report(dhis2, par
         dhis2.tracker.import_({"events": [EVENT] * 4})
     assert caught.value.message == (
         "DHIS2: 4 of 4 records refused: aVcGf9iO8Xp: Could not find TrackedEntityType: `Q9GufDoplCL`. (E1005), "
-        "and 1 more reasons"
+        "and 1 more reason"
     )
     first = caught.value.report.conflicts[0]
     assert (first.object, first.code, first.type) == (UID, "E1005", "EVENT")

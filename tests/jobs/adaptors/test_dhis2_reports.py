@@ -147,6 +147,20 @@ def test_several_jobs_are_waited_for_together(dhis2, partner):
     assert dhis2.wait(jobs, every=0.02).accepted == 3
 
 
+def test_an_error_half_way_says_which_jobs_had_begun(dhis2, partner, told):
+    partner["POST", "tracker"] = [job(id="jobA"), answer(400, message(400, "Bad Request", "no"))]
+    with pytest.raises(ValidationError) as caught:
+        dhis2.tracker.import_({"events": [EVENT] * 2}, asynchronous=True, chunk=1)
+    assert caught.value.sent
+    assert told == [("warning", "DHIS2 had begun these jobs before the error: jobA.")]
+
+
+def test_a_server_that_names_no_job_is_not_believed(dhis2, partner):
+    partner["POST", "tracker"] = answer(200, message(200, "OK", "Tracker job added", "OK"))
+    with pytest.raises(AdaptorError, match="without naming the job"):
+        dhis2.tracker.import_({"events": [EVENT]}, asynchronous=True)
+
+
 def test_a_job_that_was_refused_raises_as_the_import_would_have(dhis2, partner):
     partner["GET", "tracker/jobs/jobA"] = answer(200, [note("Failed", completed=True, level="ERROR")])
     partner["GET", "tracker/jobs/jobA/report"] = answer(200, tracker_report(NOT_THERE, ignored=1))

@@ -130,7 +130,7 @@ class Client:
         """Make a table that maps can show, unless it is there: with `the_geom`, registered with CARTO.
 
         `columns` maps names to types. With `key` it gets a unique index for `upsert_rows`. `public=True` lets
-        everybody read it; nothing else ever does.
+        everybody read it; without it nobody else may, also where CARTO makes new tables public by itself.
         """
         unknown = sorted(set(columns.values()) - TYPES)
         if unknown:
@@ -148,8 +148,9 @@ class Client:
             index = identifier(f"{table.rpartition('.')[2][:50]}_key")
             listed = ", ".join(map(identifier, keys))
             statements.append(f"CREATE UNIQUE INDEX IF NOT EXISTS {index} ON {identifier(table)} ({listed})")
-        if public:
-            statements.append(f"GRANT SELECT ON {identifier(table)} TO publicuser")
+        # Some plans make every new table public, so that has to be taken back where it is not meant.
+        verb = "GRANT SELECT ON {} TO publicuser" if public else "REVOKE SELECT ON {} FROM publicuser"
+        statements.append(verb.format(identifier(table)))
         # Each statement leaves a table that exists as it is, so all may be sent again.
         self._connection.ask_sql("; ".join(statements), write=True, repeatable=True)
 

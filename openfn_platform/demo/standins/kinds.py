@@ -7,8 +7,15 @@ from importlib import import_module
 from openfn_platform.demo.standins.partner import Partner
 
 KINDS = {
+    "africastalking": "openfn_platform.demo.standins.africastalking:AfricasTalking",
+    "kannel": "openfn_platform.demo.standins.kannel:Kannel",
+    "mpesa": "openfn_platform.demo.standins.mpesa.partner:Mpesa",
     "openmrs": "openfn_platform.demo.standins.openmrs.partner:OpenMRS",
+    "rapidpro": "openfn_platform.demo.standins.rapidpro.partner:RapidPro",
+    "telerivet": "openfn_platform.demo.standins.telerivet:Telerivet",
     "twilio": "openfn_platform.demo.standins.twilio:Twilio",
+    "vonage": "openfn_platform.demo.standins.vonage:Vonage",
+    "whatsapp": "openfn_platform.demo.standins.whatsapp.partner:WhatsApp",
 }
 
 

@@ -22,6 +22,7 @@ class Callback:
     url: str
     body: bytes
     headers: Mapping[str, str]
+    method: str = "POST"
 
 
 class Partner:

@@ -170,7 +170,8 @@ async def _call_back(callback: Callback) -> None:
     await asyncio.sleep(callback.after)
     if not callback.url.startswith(("http://", "https://")):
         return
-    call = urllib.request.Request(callback.url, callback.body, dict(callback.headers))  # noqa: S310
+    headers = dict(callback.headers)
+    call = urllib.request.Request(callback.url, callback.body or None, headers, method=callback.method)  # noqa: S310
     # Nobody listening there is the listener's business, as with the real partner.
     with contextlib.suppress(OSError, ValueError):
         await asyncio.to_thread(_post, call)

@@ -198,9 +198,9 @@ def _filled(url: str, message: Record, kind: int, reply: str, username: str) -> 
         "F": message["id"].replace("-", "")[:16].upper(),
         "n": username,
         "o": message["account"],
-        "%": "%",
     }
-    return re.sub("%(.)", lambda mark: quote(marks[mark[1]], safe="") if mark[1] in marks else mark[0], url)
+    quoted = {mark: quote(value, safe="") for mark, value in marks.items()} | {"%": "%"}
+    return re.sub("%(.)", lambda mark: quoted.get(mark[1], mark[0]), url)
 
 
 def _fields(request: Request) -> dict[str, bytes]:

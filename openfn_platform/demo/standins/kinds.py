@@ -1,4 +1,8 @@
-"""The stand-ins by name. A further one is a module and a line here."""
+"""The stand-ins by name. A further one is a module and a line here.
+
+Records: openmrs. Messages: africastalking, kannel, rapidpro, telerivet, twilio, vonage, whatsapp. Payments: mpesa.
+What each of them can be told (settings, control calls) stands at the head of its module.
+"""
 
 from __future__ import annotations
 

@@ -173,7 +173,9 @@ class Telerivet(Partner):
             name = ("phone_number", number) if number else ("name", values["name"])
             found = self._contact_by(*name)
         contact: Record = found or self._contact_new(number)
-        changed: dict[str, Any] = {n: values[n] for n in ("name", "send_blocked", "default_route_id") if n in values}
+        changed: dict[str, Any] = {
+            n: values[n] for n in ("name", "send_blocked", "default_route_id") if n in values
+        }
         merged = {**contact["vars"], **(values.get("vars") or {})}
         contact = {**contact, **changed, "vars": merged, "time_updated": int(time.time())}
         return Answer.json(200, self.store.put("contact", contact["id"], contact))

@@ -38,17 +38,8 @@ class Pushes:
     def push(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """POST processrequest."""
         self._authorise(values)
-        needed(values, "TransactionType", "Amount", "PartyA", "PartyB", "PhoneNumber", "CallBackURL")
-        needed(values, *LONGEST)
-        if values["TransactionType"] not in TYPES:
-            raise invalid("TransactionType")
-        amount, phone = amount_from(values["Amount"]), str(values["PhoneNumber"])
-        for name in ("PartyA", "PhoneNumber"):
-            if not is_msisdn(values[name]):
-                raise invalid(name)
-        for name, longest in LONGEST.items():
-            if len(str(values[name])) > longest:
-                raise invalid(name)
+        _check(values)
+        phone = str(values["PhoneNumber"])
         if self.mpesa.config["lock_subscribers"] and self._waiting(phone):
             told = "Unable to lock subscriber, a transaction is already in process for the current subscriber"
             raise Refused("500.001.1001", told)
@@ -59,7 +50,7 @@ class Pushes:
             "merchant_request": request_id(),
             "shortcode": str(values["BusinessShortCode"]),
             "phone": phone,
-            "amount": amount,
+            "amount": amount_from(values["Amount"]),
             "reference": str(values["AccountReference"]),
             "url": url_from(values, "CallBackURL"),
             "code": code,
@@ -118,6 +109,20 @@ class Pushes:
     def _waiting(self, phone: str) -> bool:
         pushes = self.mpesa.store.table("push").values()
         return any(push["phone"] == phone and self._is_open(push) for push in pushes)
+
+
+def _check(values: Mapping[str, Any]) -> None:
+    needed(values, "TransactionType", "Amount", "PartyA", "PartyB", "PhoneNumber", "CallBackURL", *LONGEST)
+    if values["TransactionType"] not in TYPES:
+        raise invalid("TransactionType")
+    amount_from(values["Amount"])
+    url_from(values, "CallBackURL")
+    for name in ("PartyA", "PhoneNumber"):
+        if not is_msisdn(values[name]):
+            raise invalid(name)
+    for name, longest in LONGEST.items():
+        if len(str(values[name])) > longest:
+            raise invalid(name)
 
 
 def password(shortcode: str, passkey: str, timestamp: str) -> str:

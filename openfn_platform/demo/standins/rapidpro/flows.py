@@ -107,27 +107,15 @@ class Flows:
         flow = self.find(said["flow"]) if said.get("flow") else self.pro.config["flows"][0]
         contact = self.pro.contacts.ensure(urn_of(said["urn"]))
         node, moment, channel = self.pro.unique(), now(), dict(self.pro.config["channel"])
-        given = said.get("text", "")
-        results = {
-            _key(name): {
-                "name": name,
-                "value": str(value),
-                "category": "All Responses",
-                "input": str(value),
-                "node_uuid": node,
-                "created_on": moment,
-            }
-            for name, value in said.get("results", {}).items()
-        }
         body = {
             "contact": {**self.pro.summary(contact), "urn": contact["urns"][0]},
             "flow": {"uuid": flow["uuid"], "name": flow["name"]},
             "path": [{"node_uuid": node, "arrived_on": moment, "exit_uuid": self.pro.unique()}],
-            "results": results,
+            "results": _results(said.get("results", {}), node, moment),
             "run": {"uuid": self.pro.unique(), "created_on": moment},
             "input": {
                 "uuid": self.pro.unique(),
-                "text": given,
+                "text": said.get("text", ""),
                 "attachments": [],
                 "channel": channel,
                 "created_on": moment,
@@ -157,6 +145,20 @@ class Flows:
             "created_on": moment,
             "modified_on": moment,
         }
+
+
+def _results(given: Mapping[str, Any], node: str, moment: str) -> dict[str, Any]:
+    return {
+        _key(name): {
+            "name": name,
+            "value": str(value),
+            "category": "All Responses",
+            "input": str(value),
+            "node_uuid": node,
+            "created_on": moment,
+        }
+        for name, value in given.items()
+    }
 
 
 def _key(name: str) -> str:

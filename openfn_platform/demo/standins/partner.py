@@ -28,6 +28,7 @@ class Callback:
     headers: Mapping[str, str]
     tries: int = 1
     again: float = 1.0
+    method: str = "POST"
 
 
 class Partner:

@@ -181,7 +181,9 @@ async def _call_back(callback: Callback) -> None:
 
 def _post(callback: Callback) -> bool:
     """Whether it was taken. Nobody listening there is the listener's business, as with the real partner."""
-    call = urllib.request.Request(callback.url, callback.body, dict(callback.headers))  # noqa: S310
+    call = urllib.request.Request(  # noqa: S310
+        callback.url, callback.body or None, dict(callback.headers), method=callback.method
+    )
     try:
         with urllib.request.urlopen(call, timeout=3) as answer:  # noqa: S310  (http and https only, checked above)
             answer.read()

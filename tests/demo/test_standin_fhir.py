@@ -128,7 +128,10 @@ def test_versions_are_kept(client):
     assert client.get(f"/Patient/{unique}/_history/1").json()["gender"] == "female"
     assert client.get(f"/Patient/{unique}/_history/2").json() == changed
     refusal(client.get(f"/Patient/{unique}/_history/3"), 404, "not-found")
-    history = client.get(f"/Patient/{unique}/_history").json()
+    refusal(client.delete(f"/Patient/{unique}/_history/1"), 405)
+    answer = client.get(f"/Patient/{unique}/_history")
+    history = answer.json()
+    assert (answer.status_code, history["total"]) == (200, 2)
     assert [e["request"]["method"] for e in history["entry"]] == ["PUT", "POST"]
 
 
@@ -478,6 +481,8 @@ def people(client):
         ("organization=clinic", ["baraka"]),
         ("organization.name=kigoma", ["baraka"]),
         ("organization:missing=true", ["asha"]),
+        ("organization:missing=false", ["baraka"]),
+        ("birthdate=ap1987-12", []),
         ("_lastUpdated=ge2020-01-01", ["asha", "baraka"]),
         ("_lastUpdated=lt2020-01-01", []),
         ("gender=&_id=asha", ["asha"]),
@@ -518,6 +523,30 @@ def test_observations_are_found_by(people, query, found):
     assert ids(people, f"/Observation?{query}") == found
 
 
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("date=2026", ["whole"]),
+        ("date=ge2026-06", ["open", "whole"]),
+        ("date=lt2026-01-01", ["ended"]),
+        ("date=ap2030", ["open"]),
+        ("date=sa2026-02", ["open"]),
+        ("date=eb2026-03", ["ended"]),
+        ("date=ap2026-02", ["ended", "whole"]),
+    ],
+)
+def test_a_period_may_be_open_at_either_end(client, query, found):
+    periods = {
+        "ended": {"end": "2026-02-10"},
+        "whole": {"start": "2026-01-01", "end": "2026-12-31"},
+        "open": {"start": "2026-03-01"},
+        "neither": {},
+    }
+    for unique, period in periods.items():
+        put(client, observation(effectiveDateTime=None, effectivePeriod=period), unique)
+    assert sorted(ids(client, f"/Observation?{query}")) == sorted(found)
+
+
 def test_a_search_may_be_posted(people):
     form = {"identifier": f"{NATIONAL}|AB000001"}
     assert people.post("/Patient/_search", data=form).json()["total"] == 1
@@ -555,6 +584,10 @@ def test_counts_and_summaries(people):
     assert set(only["resource"]) == {"resourceType", "id", "meta", "gender"}
     assert only["resource"]["meta"]["tag"][0]["code"] == "SUBSETTED"
     assert "tag" not in people.get("/Patient/asha").json()["meta"]
+    put(people, patient(text={"status": "generated", "div": "<div/>"}), "told")
+    for summary, there in (("text", {"text"}), ("data", {"gender"}), ("false", {"text", "gender"})):
+        (only,) = people.get(f"/Patient?_id=told&_summary={summary}").json()["entry"]
+        assert {"text", "gender"} & set(only["resource"]) == there
 
 
 def test_includes_bring_others_along(people):
@@ -666,6 +699,18 @@ def test_a_transaction_sent_again_finds_what_its_conditions_name(standin, client
     state = standin.state()
     assert (len(state["Patient"]), len(state["Observation"])) == (1, 1)
     assert state["Observation"][0]["subject"]["reference"] == f"Patient/{state['Patient'][0]['id']}"
+
+
+def test_a_reference_to_an_entry_with_an_id_of_its_own_is_resolved(standin, client):
+    answer = post_bundle(
+        client,
+        "transaction",
+        entry("POST", "Observation", observation(URN)),
+        entry("PUT", "Patient/asha", {**patient(), "id": "asha"}, URN),
+        entry("GET", "Patient/asha", full="urn:uuid:of-a-read"),
+    )
+    assert answer.status_code == 200
+    assert standin.state()["Observation"][0]["subject"]["reference"] == "Patient/asha"
 
 
 def test_equal_conditions_in_a_transaction_mean_one_resource(standin, client):

@@ -29,7 +29,8 @@ MODULES = {
     "e": "waiting",
     "f": "bigstate",
     "g": "claims",
-    "h": "reach",
+    "h": "sent",
+    "i": "reach",
 }
 
 

@@ -1,4 +1,4 @@
-"""(h) One run that moves 10,000 DHIS2 events, page by page, into a CARTO table; then the same killed half-way.
+"""(i) One run that moves 10,000 DHIS2 events, page by page, into a CARTO table; then the same killed half-way.
 
 Partners are the stand-ins, on sockets of their own; the run is an ordinary one: worker, zygote, confined child.
 """
@@ -79,15 +79,15 @@ def _whole(stage: Stage, count: int, database: str) -> Iterator[Figure]:
         raise TooSlow(f"The run ended as {state}.\n{stage.log_end()}")
     goal = None if stage.quick else 60
     yield Figure(
-        benchmark="h", what=f"{count:,} DHIS2 events to CARTO in one run", value=float(seconds), unit="s",
+        benchmark="i", what=f"{count:,} DHIS2 events to CARTO in one run", value=float(seconds), unit="s",
         goal=goal, at_most=True, note=f"the longest silence of the log: {quiet:.1f} s",
     )  # fmt: skip
     yield Figure(
-        benchmark="h", what="peak memory of the child", value=memory / 1024, unit="MB", goal=300, at_most=True,
+        benchmark="i", what="peak memory of the child", value=memory / 1024, unit="MB", goal=300, at_most=True,
         note="resident, with the pages it shares with the zygote",
     )  # fmt: skip
     yield Figure(
-        benchmark="h", what="events missing or twice in the table", value=_wrong(database, count), unit="events",
+        benchmark="i", what="events missing or twice in the table", value=_wrong(database, count), unit="events",
         goal=0, at_most=True,
     )  # fmt: skip
 
@@ -111,7 +111,7 @@ def _killed(stage: Stage, run: Any, count: int, database: str, *, owner: Any) ->
     stage.wait_until_done(runs=3, seconds=120)
     last = stage.value("SELECT state FROM run ORDER BY id DESC LIMIT 1")
     yield Figure(
-        benchmark="h", what="missing or twice after a kill half-way and a retry", value=_wrong(database, count),
+        benchmark="i", what="missing or twice after a kill half-way and a retry", value=_wrong(database, count),
         unit="events", goal=0, at_most=True,
         note=f"killed with {there:,} rows there; that run ended as {lost}, its retry as {last}",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A column of words (tsvector) and its one question: `words__have="jane:* & doe:*"`, as `common.words` makes them."""
+"""A column of words (tsvector) and its one question: `words__have=words_wanted("jane doe")`; see `common.words`."""
 
 from __future__ import annotations
 

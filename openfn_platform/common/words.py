@@ -38,7 +38,8 @@ def words_of(*texts: str | None) -> str:
 def words_wanted(text: str) -> str:
     """A tsquery for rows that have all the words, each whole or as a beginning; empty when there is no word in it."""
     wanted = list(dict.fromkeys(_words([text])))[:MOST_WANTED]
-    return " & ".join(f"{word}:*" for word in wanted)
+    # Both, because the database's statistics tell how common a whole word is, and little about beginnings.
+    return " & ".join(f"({word} | {word}:*)" for word in wanted)
 
 
 def _words(texts: Iterable[str]) -> Iterator[str]:

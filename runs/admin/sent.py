@@ -29,7 +29,7 @@ from runs.admin.sent_filters import METHODS, RANGES, STATUSES, Asked, asked_read
 from runs.exporting import FORMATS, MOST_ROWS, sent_export
 from runs.models import HttpExchange, Run
 from runs.selectors import exchanges as trace
-from runs.selectors.sent import MOST_COUNTED, Cursor, TooMuch, counted, exchanges, newest
+from runs.selectors.sent import MOST_COUNTED, MOST_SORTED, Cursor, TooMuch, counted, exchanges, newest
 
 PAGE = 50
 
@@ -103,8 +103,10 @@ class SentAdmin(HistoryAdmin):
         keys = [project.pk for project in projects]
         after = Cursor.read(request.GET.get("after", "")) if "after" in request.GET else None
         try:
-            page = newest(rows, projects=keys, size=PAGE + 1, after=after)
-            count = counted(rows, projects=keys)
+            # A word that is in few of several projects' exchanges is found by the word, a common one by the time.
+            most = MOST_SORTED if asked.words and len(keys) > 1 else MOST_COUNTED
+            count = counted(rows, projects=keys, most=most)
+            page = newest(rows, projects=keys, size=PAGE + 1, after=after, few=count <= most)
         except TooMuch as error:
             return {"refusal": error.message}
         if asked.words and after is None:

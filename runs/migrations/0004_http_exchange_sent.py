@@ -13,6 +13,7 @@ from django.db.models import Q
 import openfn_platform.common.wordfield
 
 SENT = Q(dry=False, write=True)
+FAILED = Q(status__gte=400) | ~Q(error="")
 KNOWN = """
 UPDATE http_exchange AS e
 SET job_id = r.job_id, work_order_id = r.work_order_id, write = e.method NOT IN ('GET', 'HEAD', 'OPTIONS')
@@ -56,6 +57,12 @@ class Migration(migrations.Migration):
                 fields=["project_id", "connection", "-at", "-id"],
                 name="http_exchange_sent_by",
                 condition=SENT,
+            ),
+        ),
+        migrations.AddIndex(
+            "httpexchange",
+            models.Index(
+                fields=["project_id", "-at", "-id"], name="http_exchange_failed", condition=SENT & FAILED
             ),
         ),
         migrations.AddIndex(

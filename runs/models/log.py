@@ -7,6 +7,8 @@ from django.db.models import Q
 
 from openfn_platform.common.wordfield import WordField, word_index
 
+FAILED_EXCHANGE = Q(status__gte=400) | ~Q(error="")
+
 
 class LogLine(models.Model):
     id = models.BigAutoField(primary_key=True)
@@ -77,6 +79,11 @@ class HttpExchange(models.Model):
                 fields=["project_id", "connection", "-at", "-id"],
                 name="http_exchange_sent_by",
                 condition=Q(write=True, dry=False),
+            ),
+            models.Index(
+                fields=["project_id", "-at", "-id"],
+                name="http_exchange_failed",
+                condition=Q(write=True, dry=False) & FAILED_EXCHANGE,
             ),
             models.Index(
                 fields=["job_id", "-at", "-id"],

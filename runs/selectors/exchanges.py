@@ -13,8 +13,9 @@ from django.utils import timezone
 
 from openfn_platform.common.tracing import BODY_BYTES
 from runs.models import HttpExchange, Run
+from runs.models.log import FAILED_EXCHANGE
 from runs.pretty import pretty
-from runs.selectors.sent import FAILED, exchanges
+from runs.selectors.sent import exchanges
 from runs.words import size_of, span
 
 PAGE = 200
@@ -64,7 +65,7 @@ def timeline(*, run: Run, connection: str = "", only: str = "", page: int = 1) -
     if only == "writes":
         rows = rows.filter(write=True)
     elif only == "errors":
-        rows = rows.filter(FAILED)
+        rows = rows.filter(FAILED_EXCHANGE)
     count = rows.count()
     pages = max(1, -(-count // PAGE))
     page = min(max(1, page), pages)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import json
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -34,21 +33,6 @@ pytestmark = pytest.mark.django_db(transaction=True, available_apps=list(setting
 
 GOOD = b'{"form": {"name": "canary-jane"}}'
 DEEP = 100_000
-
-
-@pytest.fixture(scope="session")
-def server(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with served(database_url(), tmp_path_factory.mktemp("web") / "log") as running:
-        yield running
-
-
-@pytest.fixture
-def site(settings: Any) -> World:
-    """A clinic whose inbox starts one job for whatever arrives."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast, and nobody logs in
-    world = World()
-    world.on_message(world.job())
-    return world
 
 
 @pytest.fixture

@@ -251,7 +251,7 @@ def test_a_trigger_that_is_there_is_tried_without_being_changed(cast: Cast, job:
 def test_the_newest_messages_are_offered_to_those_who_may_see_data(cast: Cast, job: Job) -> None:
     kept = [arrived(cast, b'{"n": %d, "name": "%s"}' % (n, CANARY.encode())) for n in range(12)]
     url = picker(job)
-    answer = at(cast.editor).get(url)
+    answer = at(cast.owner).get(url)
     assert answer.context["arrived"] == kept[:-11:-1]
     assert CANARY not in text_of(answer)
     hide_data(cast)

@@ -1,4 +1,4 @@
-// Small helpers of the admin's own pages: copying a key, rows that can be added, a warning before leaving.
+// Small helpers of the admin's own pages: copying a key, rows that can be added, a list that is searched by typing.
 "use strict";
 
 document.addEventListener("click", async (event) => {
@@ -73,4 +73,17 @@ document.addEventListener("change", (event) => {
 });
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll("[data-row]").forEach(tidy);
+});
+
+// A list that is searched by typing. Without this the form asks the server.
+document.addEventListener("input", (event) => {
+  const list = event.target.dataset.filter && document.querySelector(event.target.dataset.filter);
+  if (!list) return;
+  const words = event.target.value.toLowerCase().split(/\s+/);
+  const fits = (item) => words.every((word) => item.dataset.filterItem.toLowerCase().includes(word));
+  list.querySelectorAll("[data-filter-item]").forEach((item) => (item.hidden = !fits(item)));
+  list.querySelectorAll("[data-filter-group]").forEach((group) => {
+    group.hidden = !group.querySelector("[data-filter-item]:not([hidden])");
+  });
+  list.querySelector("[data-filter-none]").hidden = !!list.querySelector("[data-filter-group]:not([hidden])");
 });

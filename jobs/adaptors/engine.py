@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NoReturn, Self
 
 import httpx
 
-from jobs.adaptors.auth import Auth, NoAuth
+from jobs.adaptors.auth import Auth, NoAuth, OAuthBearer
 from jobs.adaptors.bodies import ParseAs, decode, encode, text_of
 from jobs.adaptors.context import Context
 from jobs.adaptors.errors import (
@@ -179,18 +179,14 @@ class RestClient:
         if is_write(method) and not read_only and self.context.dry_run:
             return self._pretended(method, path, data, params=params, content_type=content_type)
         body, mime = encode(data, content_type)
-        sent_headers = self._headers(headers, mime, idempotency_key)
-        sent_params = dict(params or {})
-        self.auth.apply(sent_headers, sent_params)
         safe = _is_repeatable(method, repeatable, idempotency_key, read_only)
         with self._told(write=not safe):
-            answer = self.http_client.request(
+            answer = self._send(
                 method,
-                self._full(path),
-                params=sent_params,
-                headers=sent_headers,
+                path,
+                params=dict(params or {}),
+                headers=self._headers(headers, mime, idempotency_key),
                 content=body,
-                secret_params=self.auth.secret_params(),
                 repeatable=safe,
                 retry_statuses=retry_statuses,
                 worth_repeating=self.worth_repeating,
@@ -268,6 +264,33 @@ class RestClient:
         return f"<connection to {self.system}>"
 
     # Inside.
+
+    def _send(
+        self, method: str, path: str, *, params: dict[str, Any], headers: dict[str, str], **options: Any
+    ) -> Answer:
+        """The request with the log-in. A refused OAuth token is renewed, and the request goes exactly once more:
+        harmless for writes too, because a 401 has done nothing."""
+        for renewable in (isinstance(self.auth, OAuthBearer), False):
+            sent_headers, sent_params = dict(headers), dict(params)
+            self.auth.apply(sent_headers, sent_params)
+            answer = self.http_client.request(
+                method,
+                self._full(path),
+                params=sent_params,
+                headers=sent_headers,
+                secret_params=self.auth.secret_params(),
+                **options,
+            )
+            if not (renewable and answer.status == 401 and self._renewed()):
+                break
+        return answer
+
+    def _renewed(self) -> bool:
+        if not (isinstance(self.auth, OAuthBearer) and self.auth.renew()):
+            return False
+        self.redact.learn(self.auth.secrets())
+        self.http_client.learn(self.auth.secrets())
+        return True
 
     def _full(self, path: str) -> str:
         return path if not self.prefix or "://" in path else f"{self.prefix}/{path}"

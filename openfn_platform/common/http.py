@@ -193,6 +193,10 @@ class HttpClient:
     def close(self) -> None:
         self._client.close()
 
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Mask these too from now on."""
+        self._redact.learn(secrets)
+
     def address(self, path: str, params: Mapping[str, object] | None = None) -> str:
         """The full address of a path, as `request` would call it."""
         return add_params(join_url(self._base_url, path), params)

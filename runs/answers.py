@@ -1,4 +1,4 @@
-"""What a running job may ask of the platform, over its channel: `once`, earlier steps, the echo guard.
+"""What a running job may ask of the platform, over its channel: `once`, earlier steps, the echo guard, the next token.
 
 The child reaches neither database nor Redis. Each question is small, bounded and answered from rows of the
 run's own work order and project; an unknown question is an error in the job, not in the worker. What is stored
@@ -21,6 +21,7 @@ from openfn_platform.common.text import storable
 from runs.models import EchoMark, OnceMark, Run, RunMode, RunState
 from runs.sandbox.redaction import Redactor
 from runs.states import encode, state_read
+from runs.tokens import Tokens
 
 KEY_LENGTH = 300
 
@@ -28,7 +29,7 @@ KEY_LENGTH = 300
 class Answers:
     """Answers for one run."""
 
-    def __init__(self, run: Run, *, redactor: Redactor) -> None:
+    def __init__(self, run: Run, *, redactor: Redactor, tokens: Tokens) -> None:
         self._run = run
         self._redactor = redactor
         self._mine: set[str] = set()  # marks that this very execution began
@@ -39,6 +40,7 @@ class Answers:
             "step.state": self._step_state,
             "echo.wrote": self._echo_wrote,
             "echo.came_from_us": self._echo_came_from_us,
+            "token.refresh": tokens.refresh,
         }
 
     def __call__(self, question: str, body: dict[str, Any]) -> dict[str, Any] | bytes:

@@ -72,7 +72,7 @@ class OAuthSpec:
     def fingerprint(self, values: Mapping[str, Any]) -> str:
         """Of all that a token depends on. Not the client's secret: a new one keeps the tokens of the old."""
         facts = [self.grant_of(values), values.get("client_id"), self.scope_of(values)]
-        facts += [filled(url, values) for url in (self.endpoint, self.authorize) if url]
+        facts += [values.get(name) for name in _PLACE.findall(self.endpoint + self.authorize)]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def authorize_address(

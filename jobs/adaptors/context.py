@@ -27,4 +27,6 @@ class Context:
     allow_private: bool = False  # may speak to private address ranges
     idempotency_key: str = field(default="", repr=False)  # the same over every attempt of one cause
     retries: Retries | None = None  # how often and how patiently a call is repeated
+    # An OAuth token that was refused -> the next one; None: nobody here can get one.
+    refresh: Callable[[str], str] | None = field(default=None, repr=False)
     transport: httpx.BaseTransport | None = field(default=None, repr=False)  # tests answer through it

@@ -289,11 +289,11 @@ class RestClient:
     def _sign_in(self, *, again: bool = False) -> bool:
         """Let the auth log in where it has to; `again` after a token was refused. False: nothing new to show."""
         fresh = self.auth.renew(self) if again else self.auth.prepare(self)
-        for secret in fresh or ():
-            self.http_client.learn(secret)
-            self.context.learn(secret)
         if fresh:
-            self.redact = Redactor((*self.auth.secrets(), *_secret_values(self.schema, self._configuration)))
+            self.redact.learn(fresh)
+            self.http_client.learn(fresh)
+            for secret in fresh:
+                self.context.learn(secret)
         return bool(fresh)
 
     def ask(

@@ -170,8 +170,7 @@ class HttpClient:
         self._timeouts = timeouts or Timeouts()
         self._retries = retries or Retries()
         self._max_bytes = max_bytes
-        self._secrets = tuple(secrets)
-        self._redact = Redactor(self._secrets)
+        self._redact = Redactor(secrets)
         self._trace = trace
         self._sleep = sleep
         self._client = httpx.Client(
@@ -195,10 +194,9 @@ class HttpClient:
     def close(self) -> None:
         self._client.close()
 
-    def learn(self, secret: str) -> None:
-        """A secret that came up only now, such as the token of a log-in: masked from here on."""
-        self._secrets = (*self._secrets, secret)
-        self._redact = Redactor(self._secrets)
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Mask these too from now on."""
+        self._redact.learn(secrets)
 
     def address(self, path: str, params: Mapping[str, object] | None = None) -> str:
         """The full address of a path, as `request` would call it."""

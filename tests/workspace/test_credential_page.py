@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jobs.credentials import credential_lend
+from jobs.lending import credential_lend
 from jobs.models import Credential, ProjectCredential
 from jobs.opening import credential_open
 from openfn_platform.projects.actors import PLATFORM

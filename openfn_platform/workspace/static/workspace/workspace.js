@@ -63,6 +63,15 @@ function offerFitting(row) {
     if (!fits && option.selected) credential.value = "";
   }
 }
+// Fields that belong to a choice are shown with it; without this script all of them are there, under its name.
+function showChosen(form) {
+  for (const group of form.querySelectorAll("[data-when]")) {
+    group.hidden = !Object.entries(JSON.parse(group.dataset.when)).every(([name, values]) => {
+      const field = form.elements[name];
+      return !field || values.includes(field.type === "checkbox" ? String(field.checked) : field.value);
+    });
+  }
+}
 function tidy(row) {
   offerFitting(row);
   offerChoices(row);
@@ -70,8 +79,10 @@ function tidy(row) {
 document.addEventListener("change", (event) => {
   const row = event.target.closest("[data-row]");
   if (row) tidy(row);
+  if (event.target.form) showChosen(event.target.form);
 });
 document.addEventListener("DOMContentLoaded", () => {
+  for (const form of document.forms) showChosen(form);
   document.querySelectorAll("[data-row]").forEach(tidy);
 });
 

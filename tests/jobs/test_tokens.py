@@ -65,6 +65,7 @@ def ends_in(seconds):
     """Time passes until so many seconds are left."""
     for row in CredentialToken.objects.all():
         assert row.expires_at is not None
+        assert row.obtained_at is not None
         passed = row.expires_at - timezone.now() - timedelta(seconds=seconds)
         CredentialToken.objects.filter(pk=row.pk).update(
             expires_at=row.expires_at - passed, obtained_at=row.obtained_at - passed

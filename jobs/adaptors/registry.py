@@ -24,6 +24,8 @@ ADAPTORS = {
     "sftp": "jobs.adaptors.sftp",
     "s3": "jobs.adaptors.s3",
     "fhir": "jobs.adaptors.fhir",
+    "mpesa": "jobs.adaptors.mpesa",
+    "googlesheets": "jobs.adaptors.googlesheets",
     "sms": "jobs.adaptors.sms",
     "twilio": "jobs.adaptors.sms.twilio",
     "africastalking": "jobs.adaptors.sms.africastalking",

@@ -45,9 +45,7 @@ class Client:
                 "port": {"type": "integer", "title": "Port", "default": 22, "minimum": 1, "maximum": 65535},
                 "username": text("User name", minLength=1),
                 "password": secret("Password"),
-                "privateKey": secret(
-                    "Private key", "As text, beginning with -----BEGIN.", **{"x-lines": "6"}
-                ),
+                "privateKey": {**secret("Private key", "As text, beginning with -----BEGIN."), "x-lines": 6},
                 "passphrase": secret("Passphrase", "Of the private key, if it has one."),
                 "hostKey": text(
                     "Fingerprint of the server",

@@ -12,9 +12,9 @@ from openfn_platform.common.errors import NotFound
 from openfn_platform.common.http import tls_context
 
 ADAPTORS = {
-    "dhis2": "jobs.adaptors.dhis2",
-    "http": "jobs.adaptors.http",
+    "http": "jobs.adaptors.http",  # the first is what a new row of a form proposes
     "openmrs": "jobs.adaptors.openmrs",
+    "dhis2": "jobs.adaptors.dhis2",
     "commcare": "jobs.adaptors.commcare",
     "carto": "jobs.adaptors.carto",
     "postgresql": "jobs.adaptors.postgresql",

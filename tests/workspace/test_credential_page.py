@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from jobs.opening import credential_open
 from openfn_platform.projects.actors import PLATFORM
 from openfn_platform.projects.models import Role
 from tests import factories
+from tests.common.faulty import FaultyServer, answer
 from tests.factories import Cast
 from tests.workspace.desk import at, page, text_of, told
 
@@ -23,6 +25,14 @@ FILLED = {
     "value_password": SECRET,
     "value_fhirVersion": "R4",
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def openmrs() -> Iterator[None]:
+    """Values are tried before they are stored, so somebody has to answer."""
+    with FaultyServer(answer(200, {"authenticated": True, "user": {"display": "clinic"}})) as server:
+        FILLED["value_instanceUrl"] = f"{server.url}/openmrs"
+        yield
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import io
 import json
 import uuid
+from datetime import date, datetime
 from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree
 
@@ -327,6 +328,7 @@ def test_a_mobile_worker_is_made_changed_and_retired(client):
     [
         {},
         {"username": "juma"},
+        {"username": "", "password": "x"},
         {"username": "neema", "password": "x"},
         {"username": "j", "password": "x", "groups": "g"},
     ],
@@ -656,10 +658,10 @@ def upload(client, rows, name="cases.xlsx", **fields):
 def test_an_uploaded_file_makes_and_changes_cases(client):
     client.post(V2, json={**NEW, "external_id": "21"})
     rows = [
-        ["external_id", "name", "weight", "owner_name"],
-        ["21", "Asha Said", 61, "neema"],
-        [22, "Juma", 62.5, "daudi"],
-        ["23", "Nobody's", 63, "stranger"],
+        ["external_id", "name", "weight", "owner_name", "seen"],
+        ["21", "Asha Said", 61, "neema", date(2026, 11, 23)],
+        [22, "Juma", 62.5, "daudi", datetime(2026, 11, 23, 8, 30)],
+        ["23", "Nobody's", 63, "stranger", None],
     ]
     answer = upload(client, rows).json()
     assert (answer["code"], answer["message"]) == (200, "success")
@@ -672,7 +674,9 @@ def test_an_uploaded_file_makes_and_changes_cases(client):
     ]
     juma = client.get(f"{V2}ext/22/").json()
     assert (juma["case_name"], juma["properties"]["weight"]) == ("Juma", "62.5")
-    assert client.get(f"{V2}ext/21/").json()["properties"]["weight"] == "61"
+    asha = client.get(f"{V2}ext/21/").json()
+    assert (asha["properties"]["weight"], asha["properties"]["seen"]) == ("61", "2026-11-23")
+    assert juma["properties"]["seen"] == "2026-11-23 08:30:00"
 
 
 def test_an_import_takes_its_time(standin, client):

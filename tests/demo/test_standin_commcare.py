@@ -3,6 +3,7 @@
 import io
 import json
 import uuid
+from datetime import date, datetime
 from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree
 
@@ -327,6 +328,7 @@ def test_a_mobile_worker_is_made_changed_and_retired(client):
     [
         {},
         {"username": "juma"},
+        {"username": "", "password": "x"},
         {"username": "neema", "password": "x"},
         {"username": "j", "password": "x", "groups": "g"},
     ],
@@ -513,6 +515,23 @@ def test_a_bulk_makes_and_changes_in_one_form(client):
     assert [case["case_name"] for case in children["cases"]] == ["Child"]
 
 
+def test_an_index_may_name_its_case_by_external_id(client):
+    mother = client.post(V2, json={**NEW, "external_id": "m-1"}).json()["case"]["case_id"]
+    index = {"external_id": "m-1", "case_type": "patient", "relationship": "child"}
+    child = client.post(V2, json={**NEW, "indices": {"parent": index}}).json()["case"]
+    assert child["indices"]["parent"]["case_id"] == mother
+    unlinked = client.put(f"{V2}{child['case_id']}/", json={"indices": {"parent": {}}}).json()["case"]
+    assert unlinked["indices"] == {}
+    twice = [
+        {"create": True, **NEW, "external_id": "m-2"},
+        {"create": True, **NEW, "indices": {"parent": {**index, "external_id": "m-2"}}},
+    ]
+    made, pointing = client.post(V2, json=twice).json()["cases"]
+    assert pointing["indices"]["parent"]["case_id"] == made["case_id"]
+    for wrong in ({**index, "external_id": "m-9"}, {**index, "case_id": mother}):
+        assert client.post(V2, json={**NEW, "indices": {"parent": wrong}}).status_code == 400
+
+
 def test_a_bulk_of_more_than_a_hundred_is_too_large(client):
     refused = client.post(V2, json=[{"create": True, **NEW}] * 101)
     assert (refused.status_code, refused.json()) == (400, {"error": "Payload too large"})
@@ -593,6 +612,7 @@ def test_cases_of_v2_are_filtered_strictly(client):
     assert (count("closed=no"), count("closed=maybe")) == (4, 0)
     assert (count("indexed_on.gte=2020-01-01"), count("last_modified.lt=2020-01-01T00:00:00Z")) == (4, 0)
     assert count("date_closed.gt=2020-01-01") == 0
+    assert count("limit=5000") == 4
     for query in (
         "colour=red",
         "type=patient",
@@ -638,10 +658,10 @@ def upload(client, rows, name="cases.xlsx", **fields):
 def test_an_uploaded_file_makes_and_changes_cases(client):
     client.post(V2, json={**NEW, "external_id": "21"})
     rows = [
-        ["external_id", "name", "weight", "owner_name"],
-        ["21", "Asha Said", 61, "neema"],
-        [22, "Juma", 62.5, "daudi"],
-        ["23", "Nobody's", 63, "stranger"],
+        ["external_id", "name", "weight", "owner_name", "seen"],
+        ["21", "Asha Said", 61, "neema", date(2026, 11, 23)],
+        [22, "Juma", 62.5, "daudi", datetime(2026, 11, 23, 8, 30)],
+        ["23", "Nobody's", 63, "stranger", None],
     ]
     answer = upload(client, rows).json()
     assert (answer["code"], answer["message"]) == (200, "success")
@@ -654,7 +674,9 @@ def test_an_uploaded_file_makes_and_changes_cases(client):
     ]
     juma = client.get(f"{V2}ext/22/").json()
     assert (juma["case_name"], juma["properties"]["weight"]) == ("Juma", "62.5")
-    assert client.get(f"{V2}ext/21/").json()["properties"]["weight"] == "61"
+    asha = client.get(f"{V2}ext/21/").json()
+    assert (asha["properties"]["weight"], asha["properties"]["seen"]) == ("61", "2026-11-23")
+    assert juma["properties"]["seen"] == "2026-11-23 08:30:00"
 
 
 def test_an_import_takes_its_time(standin, client):
@@ -741,6 +763,8 @@ def test_a_row_with_its_uid_is_changed_or_deleted(client):
 
 
 def test_a_queued_upload_tells_its_outcome_at_its_status_page(client):
+    unknown = client.get("/fixtures/fixapi/status/dl-none/").json()
+    assert unknown == {"message": "Task in progress. 0% complete", "progress": 0}
     for content, done in ((sheet_file(TABLES), "complete"), (b"no excel", "error")):
         file = {"file-to-upload": ("tables.xlsx", content)}
         answer = client.post(
@@ -784,6 +808,7 @@ def test_a_report_is_filtered_and_limited(client):
     path = f"/api/configurablereportdata/v1/{REPORT}/"
     assert client.get(path, params={"village": "Ujiji\x1fGungu"}).json()["total_records"] == 80
     assert client.get(path, params={"limit": 51}).status_code == 400
+    assert client.get(path, params={"limit": 50}).status_code == 200
     missing = client.get("/api/v0.5/configurablereportdata/none/")
     assert (missing.status_code, list(missing.json())) == (404, ["error_message"])
     listed = client.get("/api/v0.5/simplereportconfiguration/").json()["objects"]

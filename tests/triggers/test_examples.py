@@ -201,3 +201,10 @@ def test_what_is_not_there_is_none():
     assert example_named("nothing") is None
     assert example_named("../catalogue") is None
     assert len(list(FOLDER.glob("*"))) == len(ALL)
+
+
+def test_the_page_for_partners_names_every_system_and_every_place_of_an_id():
+    page = (FOLDER.parents[2] / "docs" / "partners.md").read_text("utf-8")
+    for example in ALL:
+        assert example.duplicate_path in page
+        assert example.system.split(" ")[0] in page or example.key == "generic_json", example.system

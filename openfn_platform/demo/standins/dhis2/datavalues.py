@@ -12,7 +12,7 @@ from typing import Any
 
 from openfn_platform.demo.standins.dhis2.dates import now_text
 from openfn_platform.demo.standins.dhis2.metadata import Metadata
-from openfn_platform.demo.standins.dhis2.params import Params
+from openfn_platform.demo.standins.dhis2.params import Params, objects_in
 from openfn_platform.demo.standins.dhis2.periods import Period, latest_open, period_from
 from openfn_platform.demo.standins.dhis2.reports import Report, import_summary
 from openfn_platform.demo.standins.dhis2.values import is_zero, stored, value_problem
@@ -127,7 +127,7 @@ class _Import:
 
     def run(self) -> Report:
         """All values, or none when the set as a whole is wrong."""
-        rows = [row for row in self.payload.get("dataValues") or [] if isinstance(row, dict)]
+        rows = objects_in(self.payload, "dataValues")
         aborted = self._wrong_set()
         if aborted is not None:
             self.conflicts[aborted] = []

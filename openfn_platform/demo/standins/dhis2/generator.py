@@ -83,7 +83,8 @@ class Generator:
 
     def _unit(self, uid: str) -> list[Any]:
         unit = self._metadata.read(UNITS, uid)
-        return [uid, *(unit.get("geometry") or {"coordinates": [0.0, 0.0]})["coordinates"]]
+        place = unit.get("geometry") or {}
+        return [uid, *(place["coordinates"] if place.get("type") == "Point" else (0.0, 0.0))]
 
     def _element(self, uid: str) -> list[Any]:
         element = self._metadata.read("dataElements", uid)

@@ -13,7 +13,7 @@ from openfn_platform.demo.standins.dhis2.fields import cut, fields_from
 from openfn_platform.demo.standins.dhis2.metadata import Metadata
 from openfn_platform.demo.standins.dhis2.metadata_api import body_object
 from openfn_platform.demo.standins.dhis2.paging import Page
-from openfn_platform.demo.standins.dhis2.params import Params
+from openfn_platform.demo.standins.dhis2.params import Params, objects_in
 from openfn_platform.demo.standins.dhis2.records import EVENT, TRACKED_ENTITY, Book, Type
 from openfn_platform.demo.standins.dhis2.reports import (
     Report,
@@ -77,7 +77,7 @@ class Legacy:
         """POST one object or a list of them."""
         params, body = Params.of(request), body_object(request)
         strategy = params.choice("importStrategy", STRATEGIES, "CREATE_AND_UPDATE")
-        objects = body[plural] if isinstance(body.get(plural), list) else [body]
+        objects = objects_in(body, plural) if plural in body else [body]
         found = [self._import(PLURALS[plural], one, strategy, params) for one in objects]
         return summary_answer(import_summaries(found), plain=False)
 

@@ -10,6 +10,7 @@ from openfn_platform.demo.standins.dhis2.fields import cut, fields_from
 from openfn_platform.demo.standins.dhis2.filters import condition, ordering, sort_key
 from openfn_platform.demo.standins.dhis2.jsonpatch import BadPatch, patched
 from openfn_platform.demo.standins.dhis2.metadata import Metadata
+from openfn_platform.demo.standins.dhis2.metadata_shapes import well_shaped
 from openfn_platform.demo.standins.dhis2.paging import Page
 from openfn_platform.demo.standins.dhis2.params import Params
 from openfn_platform.demo.standins.dhis2.reports import (
@@ -67,7 +68,7 @@ class MetadataApi:
 
     def create(self, request: Request, plural: str) -> Answer:
         """POST one."""
-        kind, values = self._metadata.kind(plural), body_object(request)
+        kind, values = self._metadata.kind(plural), well_shaped(body_object(request))
         found = self._metadata.find(plural, values.get("id"))
         if found is not None:
             return _refused(kind, found["id"], [checks.exists_already(kind, found)])
@@ -112,6 +113,7 @@ class MetadataApi:
         return told(200, response=object_report(kind.klass, uid, []))
 
     def _saved(self, kind: Kind, uid: str, values: Record, report: str) -> Answer:
+        well_shaped(values)
         errors = checks.problems(self._metadata, kind, values, incoming={})
         if errors:
             return _refused(kind, uid, errors, report)

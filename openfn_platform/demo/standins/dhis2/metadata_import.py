@@ -8,7 +8,8 @@ from typing import Any
 from openfn_platform.demo.standins.dhis2 import metadata_checks as checks
 from openfn_platform.demo.standins.dhis2.catalogue import KINDS, Kind
 from openfn_platform.demo.standins.dhis2.metadata import Metadata
-from openfn_platform.demo.standins.dhis2.params import Params
+from openfn_platform.demo.standins.dhis2.metadata_shapes import well_shaped
+from openfn_platform.demo.standins.dhis2.params import Params, objects_in
 from openfn_platform.demo.standins.dhis2.reports import Report, error_report, stats
 from openfn_platform.demo.standins.dhis2.uids import fresh_uid
 
@@ -22,9 +23,11 @@ def metadata_import(metadata: Metadata, payload: Mapping[str, Any], params: Para
     all_or_nothing = params.choice("atomicMode", ("ALL", "NONE"), "ALL") == "ALL"
     commits = params.choice("importMode", ("COMMIT", "VALIDATE"), "COMMIT") == "COMMIT"
     given = {
-        plural: [{**one, "id": one.get("id") or fresh_uid()} for one in payload[plural]]
+        plural: [
+            {**well_shaped(one), "id": one.get("id") or fresh_uid()} for one in objects_in(payload, plural)
+        ]
         for plural in KINDS
-        if isinstance(payload.get(plural), list)
+        if payload.get(plural) is not None
     }
     incoming = {plural: {one["id"] for one in objects} for plural, objects in given.items()}
     checked = [

@@ -1,9 +1,10 @@
-"""Query parameters as DHIS2 reads them: repeated ones, flags, numbers and choices."""
+"""Query parameters as DHIS2 reads them: repeated ones, flags, numbers and choices; lists in bodies."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import parse_qsl
 
 from openfn_platform.demo.standins.dhis2.reports import ApiError
@@ -78,3 +79,13 @@ class Params:
             told = f"Value '{text}' is not valid for parameter {name}. Valid values are: {list(choices)}"
             raise ApiError(400, told)
         return text
+
+
+def objects_in(holder: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """The list of objects under a name of a body, none without it; 400 when it is something else."""
+    held = holder.get(name)
+    if held is None:
+        return []
+    if not isinstance(held, list) or not all(isinstance(one, dict) for one in held):
+        raise ApiError(400, f"Unexpected input: `{name}` should be a list of objects")
+    return held

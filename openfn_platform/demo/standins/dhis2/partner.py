@@ -154,7 +154,7 @@ class DHIS2(Partner):
             path = _API.fullmatch(request.path)
             if path is None:
                 raise ApiError(404, f"HTTP 404 Not Found: {request.path}")
-            inner = Request(request.method, path["rest"].rstrip("/"), {}, b"")
+            inner = Request(request.method, path["rest"].rstrip("/").removesuffix(".json"), {}, b"")
             handler, named, exists = self._routes.find(inner)
             if not exists:
                 raise ApiError(404, f"HTTP 404 Not Found: {request.path}")

@@ -281,7 +281,8 @@ class RestClient:
                 secret_params=self.auth.secret_params(),
                 **options,
             )
-            if not (renewable and answer.status == 401 and self._renewed()):
+            shown = sent_headers != headers  # not if the job set a log-in of its own
+            if not (renewable and shown and answer.status == 401 and self._renewed()):
                 break
         return answer
 

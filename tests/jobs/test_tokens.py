@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -64,6 +65,8 @@ def ready(credential):
 def ends_in(seconds):
     """Time passes until so many seconds are left."""
     for row in CredentialToken.objects.all():
+        assert row.expires_at is not None
+        assert row.obtained_at is not None
         passed = row.expires_at - timezone.now() - timedelta(seconds=seconds)
         CredentialToken.objects.filter(pk=row.pk).update(
             expires_at=row.expires_at - passed, obtained_at=row.obtained_at - passed
@@ -303,6 +306,14 @@ def test_many_who_need_the_next_token_show_the_refresh_token_once(cast, provider
     assert len(found) == 8
     assert len(set(found)) == 1
     assert found[0] in provider.access
+
+
+def test_a_renewer_that_died_keeps_nobody_from_renewing(cast, provider, by_person):
+    connected(by_person, by=cast.admin)
+    ends_in(10)
+    CredentialToken.objects.update(claim=uuid.uuid4(), claimed_until=timezone.now() - timedelta(seconds=1))
+    assert ready(by_person)["access_token"] in provider.access
+    assert CredentialToken.objects.get().claim is None
 
 
 @pytest.mark.django_db(transaction=True)

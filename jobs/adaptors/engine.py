@@ -210,8 +210,10 @@ class RestClient:
         with self._told(write=not safe):
             self._sign_in()
             answer = send()
-            # A 401 refused the request before anything was done, so it may be sent again, once.
-            if answer.status in self.signed_out and self._sign_in(again=True):
+            # A 401 refused the request before anything was done, so it may be sent again, once; it says nothing
+            # about our log-in if the job had shown one of its own.
+            own = any(name.lower() in ("authorization", "cookie") for name in headers or ())
+            if answer.status in self.signed_out and not own and self._sign_in(again=True):
                 answer = send()
         response = self._response(answer, parse_as)
         self._raise_unless_ok(response, errors, safe=safe)

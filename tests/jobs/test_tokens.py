@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -305,6 +306,14 @@ def test_many_who_need_the_next_token_show_the_refresh_token_once(cast, provider
     assert len(found) == 8
     assert len(set(found)) == 1
     assert found[0] in provider.access
+
+
+def test_a_renewer_that_died_keeps_nobody_from_renewing(cast, provider, by_person):
+    connected(by_person, by=cast.admin)
+    ends_in(10)
+    CredentialToken.objects.update(claim=uuid.uuid4(), claimed_until=timezone.now() - timedelta(seconds=1))
+    assert ready(by_person)["access_token"] in provider.access
+    assert CredentialToken.objects.get().claim is None
 
 
 @pytest.mark.django_db(transaction=True)

@@ -38,9 +38,12 @@ class Provider:
     gives_refresh_token: bool = True
     rotates: bool = True
     public: bool = False  # the client has no secret
+    refuses: bool = False  # the API, whatever the token
     down: bool = False  # the token endpoint answers 503
     agrees: bool = True  # the person at the page
     waits: float = 0.0  # seconds before a token is given
+    revokes_after: int | None = None  # calls of the API: then every access token is refused
+    ends_after: int | None = None  # likewise, and the agreements end too
 
     def __post_init__(self) -> None:
         self.codes: dict[str, tuple[str, str, Agreement]] = {}
@@ -89,8 +92,11 @@ class Provider:
     def end_agreements(self) -> None:
         with self.lock:
             self.access.clear()
-            for agreement in (*self.refresh.values(), *self.used.values()):
-                agreement.ended = True
+            self._end_all()
+
+    def _end_all(self) -> None:
+        for agreement in (*self.refresh.values(), *self.used.values()):
+            agreement.ended = True
 
     # --- what it answers ------------------------------------------------------------------------------
 
@@ -177,12 +183,17 @@ class Provider:
     def api(self, method: str, path: str, body: bytes, authorization: str) -> tuple[int, dict[str, Any]]:
         with self.lock:
             until, agreement = self.access.get(authorization.removeprefix("Bearer "), (0.0, Agreement()))
-            allowed = authorization.startswith("Bearer ") and until > time.monotonic() and not agreement.ended
+            good = until > time.monotonic() and not agreement.ended and not self.refuses
+            allowed = authorization.startswith("Bearer ") and good
             self.calls.append(200 if allowed else 401)
             if not allowed:
                 return 401, {"error": {"message": "The access token is not valid."}}
             if method == "POST":
                 self.records.append(json.loads(body))
+            if self.calls.count(200) in (self.revokes_after, self.ends_after):
+                self.access.clear()
+            if self.calls.count(200) == self.ends_after:
+                self._end_all()
             return 200, {"path": path, "count": len(self.records)}
 
 

@@ -272,6 +272,18 @@ def test_without_anybody_who_renews_it_the_refusal_stands(provider):
     assert provider.calls == [401]
 
 
+def test_a_log_in_of_the_jobs_own_is_not_renewed(provider):
+    asked: list[str] = []
+
+    def refresh(old):
+        asked.append(old)
+        return "access-second"
+
+    with client(provider, "access-first", refresh, []) as http, pytest.raises(AuthError):
+        http.get("/me", headers={"authorization": "Bearer of my own"})
+    assert asked == []
+
+
 def test_a_refusal_to_renew_is_not_taken_for_something_that_was_sent(provider):
     def refresh(old):
         raise MustConnectAgain("It must be connected again.", sent=False)

@@ -17,9 +17,7 @@ from triggers.specs import FlowSpec, MessageSpec, ScheduleSpec
 
 PROJECT_KEY = "clinic-registration"
 PROJECT_NAME = "Clinic registration"
-PROJECT_TEXT = (
-    "The demo: CommCare registrations become OpenMRS patients, patients get a text message, DHIS2 gets the numbers."
-)
+PROJECT_TEXT = "The demo: CommCare registrations become OpenMRS patients, patients get a text message, DHIS2 gets the numbers."
 TIME_ZONE = country.TIME_ZONE
 
 FORM_XMLNS = "http://openrosa.org/formdesigner/clinic-registration"

@@ -19,7 +19,7 @@ WORKFLOWS = {
 TIME_ZONE = "Africa/Nairobi"
 FIRST = datetime(2026, 1, 5, 6, 30)  # a Monday; what is every so often is counted from here
 
-MAP_TABLE = "disease_events"
+MAP_TABLE = "disease_events"  # as the job has it
 MAP = DemoJob(
     key="events-to-the-map",
     name="Events to the public map",
@@ -27,7 +27,6 @@ MAP = DemoJob(
     description="Puts the DHIS2 events of two weeks on the public map: no names, and nothing without consent.",
     connections=("dhis2", "carto"),
     settings=(
-        setting("table", "Public table in CARTO", MAP_TABLE),
         setting("program", "Program in DHIS2", dhis2.CASE_NOTIFICATION),
         setting("consent", "Data element of the consent to publish", dhis2.CONSENT_TO_PUBLISH),
         setting("disease", "Data element of the disease", dhis2.CASE_DISEASE),

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+TABLE = "disease_events"
+
 if run.period:
     start, end = run.period
 else:
@@ -25,7 +27,7 @@ def public(event):
 
 
 columns = {"event": "text", "occurred": "date", "facility": "text", "disease": "text", "outcome": "text"}
-carto.publish(settings.table, columns, key="event", public=True)
+carto.publish(TABLE, columns, key="event", public=True)
 
 read, shown = 0, set()
 events = dhis2.tracker.each(
@@ -39,16 +41,21 @@ events = dhis2.tracker.each(
 for part in chunks(events, 500):
     rows = {row["event"]: row for event in part if (row := public(event))}
     if rows:
-        carto.upsert_rows(settings.table, rows.values(), key="event")
+        carto.upsert_rows(TABLE, rows.values(), key="event")
     read += len(part)
     shown |= rows.keys()
     log(f"{read:,} events read, {len(shown):,} of them on the map")
 
 # Consent may be taken back, and events are deleted: what was shown earlier goes, too.
-inside = "select event from {} where occurred > %s and occurred < %s order by event".format(settings.table)
+inside = "select event from disease_events where occurred > %s and occurred < %s order by event"
 before = {row["event"] for row in carto.each(inside, [f"{start:%Y-%m-%d}", f"{end:%Y-%m-%d}"])}
 for event in sorted(before - shown):
-    carto.delete_rows(settings.table, {"event": event})
+    carto.delete_rows(TABLE, {"event": event})
 
 note(f"{len(shown):,} of {read:,} events are on the public map")
-state.data = {"read": read, "shown": len(shown), "withheld": read - len(shown), "removed": len(before - shown)}
+state.data = {
+    "read": read,
+    "shown": len(shown),
+    "withheld": read - len(shown),
+    "removed": len(before - shown),
+}

@@ -119,6 +119,8 @@ for system, changed, carry in (("dhis2", here, to_dhis2), ("openmrs", there, to_
                 raise
             problem(uid, f"{system} refused it: {error}")
 
-state.since = (begun - timedelta(minutes=1)).isoformat()  # clocks differ a little; what comes twice changes nothing
+state.since = (
+    begun - timedelta(minutes=1)
+).isoformat()  # clocks differ a little; what comes twice changes nothing
 note(f"{carried['dhis2']} persons to DHIS2, {carried['openmrs']} to OpenMRS")
 state.data = {"to_dhis2": carried["dhis2"], "to_openmrs": carried["openmrs"], "unclear": len(unclear)}

@@ -108,16 +108,21 @@ for number in sorted(unclear):
     problem(here[number][0], "was changed in both systems; make them the same in one of them")
 
 carried = {"openmrs": 0, "dhis2": 0}
-for system, changed, carry in (("dhis2", here, to_dhis2), ("openmrs", there, to_openmrs)):
+for source, changed, target, carry in (
+    ("openmrs", here, "dhis2", to_dhis2),
+    ("dhis2", there, "openmrs", to_openmrs),
+):
     for number, (uid, person) in changed.items():
         if number in unclear:
             continue
         try:
-            carried[system] += carry(person)
+            carried[target] += carry(person)
         except Exception as error:
             if getattr(error, "status", None) not in (400, 409, 422):
                 raise
-            problem(uid, f"{system} refused it: {error}")
+            problem(uid, f"{target} refused it: {error}")
+        else:
+            sync.wrote(source, uid, person)  # it is there, too: read again, it is no news
 
 state.since = (
     begun - timedelta(minutes=1)

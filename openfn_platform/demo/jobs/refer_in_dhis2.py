@@ -25,5 +25,5 @@ state.event = uid  # first: should the answer get lost, “Take the referral bac
 dhis2.tracker.import_({"events": [event]})
 
 note(f"event {uid} at {unit['name']}")
-state.data["event"] = uid
+state.data["dhis2_event"] = uid
 state.data["facility_name"] = unit["name"]

@@ -3,7 +3,7 @@
 if state.error["job"] == "refer-in-dhis2":
     event = (state.error["partial"] or {}).get("event")  # it may be there although the answer got lost
 else:
-    event = steps["refer-in-dhis2"].data["event"]
+    event = steps["refer-in-dhis2"].data["dhis2_event"]
 encounter = steps["refer-in-openmrs"].data["encounter"]
 
 taken_back = []

@@ -12,8 +12,11 @@ until `carto_database` is called again.
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import secrets
+import sys
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import psycopg
@@ -103,3 +106,16 @@ def _lock_up(admin: psycopg.Connection, name: str) -> None:
     ).fetchall()
     for (database,) in open_ones:
         admin.execute(SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(Identifier(database)))
+
+
+def main() -> None:
+    """`python -m … NAME` with DATABASE_URL in the environment: make it and print the owner's URL as JSON."""
+    try:
+        made = {"database": carto_database(os.environ["DATABASE_URL"], sys.argv[1])}
+    except psycopg.Error as error:
+        sys.exit(f"no database for the demo's CARTO: {error}")
+    print(json.dumps(made))
+
+
+if __name__ == "__main__":
+    main()

@@ -36,6 +36,7 @@ _POINTS.append((4.57, 0.68))
 # Monthly and weekly reports.
 MONTHLY_REPORT, WEEKLY_SURVEILLANCE = "DsMonthly01", "DsWeekly001"
 MALARIA_TESTS, MALARIA_CASES, ANC_VISITS, BIRTHS = "DeMalTest01", "DeMalCase01", "DeAncVist01", "DeBirths001"
+REGISTRATION_REPORT, REGISTERED = "DsRegistr01", "DeRegistrd1"
 MEASLES, CHOLERA, PARALYSIS = "DeMeasles01", "DeCholera01", "DeParalys01"
 _REPORTS = {
     (MONTHLY_REPORT, "MONTHLY", "Monthly report", "Monthly"): {
@@ -48,6 +49,9 @@ _REPORTS = {
         MEASLES: ("MEASLES", "Measles cases"),
         CHOLERA: ("CHOLERA", "Cholera cases"),
         PARALYSIS: ("AFP", "Acute flaccid paralysis"),
+    },
+    (REGISTRATION_REPORT, "REGISTRATIONS", "Registrations of the week", "Weekly"): {
+        REGISTERED: ("REGISTERED", "Patients registered"),
     },
 }
 

@@ -103,7 +103,10 @@ class Client(SqlClient):
         return NotFound if "does not exist" in said else Unavailable
 
     def driver_words(self, error: Exception) -> str:
-        return super().driver_words(error).rpartition("FATAL:")[2].strip()
+        said = super().driver_words(error).rpartition("FATAL:")[2].strip()
+        if "Connection refused" in said:
+            return f"No connection to {self.host}: nothing answers at that port."
+        return said
 
     def adapted(self, value: Any) -> Any:
         if isinstance(value, dict) or (

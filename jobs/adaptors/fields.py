@@ -4,7 +4,7 @@
     "x-labels": {"twilio": "Twilio"}       what people read instead of the values of an `enum`
     "x-lines": 3                           several lines: certificates, private keys
 
-Pure.
+`spec.text(…, when=…, labels=…, lines=…)` writes them. Pure.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ def belongs(rule: Schema, values: Mapping[str, Any]) -> bool:
     return all(
         values.get(name) in (None, "") or values[name] in allowed for name, allowed in when_of(rule).items()
     )
+
+
+def is_chosen(rule: Schema, values: Mapping[str, Any]) -> bool:
+    """Whether a field belongs to a choice that was made, or to all."""
+    return all(values.get(name) in allowed for name, allowed in when_of(rule).items())
 
 
 def without_foreign(schema: Schema, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def _schema() -> dict[str, Any]:
             "ca": text(
                 "Certificate of their authority (PEM)",
                 "For a server with a certificate of its own.",
-                **{"x-lines": 3},
+                lines=3,
             ),
             "test_path": text(
                 "Path for the test", "Asked with GET by Test connection.", examples=["/status"]
@@ -60,12 +60,14 @@ def _schema() -> dict[str, Any]:
             "Address of the tokens",
             "Where the partner gives them out.",
             example="https://id.example.org/token",
-        )
-        | {"x-when": {"grant": list(OAUTH.grants)}},
+            when={"grant": list(OAUTH.grants)},
+        ),
         "authorize_url": address(
-            "Address of the agreement", "Where a person agrees.", example="https://id.example.org/authorize"
-        )
-        | {"x-when": {"grant": [CODE]}},
+            "Address of the agreement",
+            "Where a person agrees.",
+            example="https://id.example.org/authorize",
+            when={"grant": [CODE]},
+        ),
     }
     by_person = {"properties": {"grant": {"const": CODE}}, "required": ["grant"]}
     schema["allOf"] += [

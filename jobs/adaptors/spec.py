@@ -6,7 +6,7 @@ The operations are read off the client class, so that help and completion cannot
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -108,9 +108,18 @@ def operation(*, example: str, writes: bool = False) -> Callable[[Method], Metho
     return mark
 
 
-def text(title: str, description: str = "", **more: Any) -> dict[str, Any]:
-    """A text field of a credential."""
-    shown = {"description": description} if description else {}
+def text(
+    title: str,
+    description: str = "",
+    *,
+    when: Mapping[str, Sequence[Any]] | None = None,
+    labels: Mapping[str, str] | None = None,
+    lines: int = 0,
+    **more: Any,
+) -> dict[str, Any]:
+    """A text field of a credential. `when`, `labels` and `lines` are the notes that `fields` explains."""
+    noted = {"description": description, "x-when": when, "x-labels": labels, "x-lines": lines}
+    shown = {name: note for name, note in noted.items() if note}
     return {"type": "string", "title": title, **shown, **more}
 
 

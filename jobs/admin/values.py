@@ -22,7 +22,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from jobs.adaptors.fields import When, belongs, label_of, needed, needed_where_it_belongs, when_of
+from jobs.adaptors.fields import When, is_chosen, label_of, needed, needed_where_it_belongs, when_of
 from jobs.adaptors.spec import AdaptorSpec
 from jobs.attempts import Parked
 from jobs.credential_values import blank
@@ -127,7 +127,7 @@ class ValuesForm(forms.Form):
         present = {**kept, **given}
         for name in needed(self.spec.schema, present) - set(present):
             asked = PREFIX + name
-            if asked in self.fields and asked not in self.errors and belongs(self._rules()[name], given):
+            if asked in self.fields and asked not in self.errors and is_chosen(self._rules()[name], given):
                 self.add_error(asked, "This is needed.")
         return cleaned
 

@@ -57,3 +57,13 @@ def test_large_bodies_are_masked_quickly():
     started = time.perf_counter()
     redact("xé sécret %C3 " * 10_000)
     assert time.perf_counter() - started < 1
+
+
+def test_a_secret_that_is_learned_later_is_masked_like_the_others():
+    redact = Redactor(["hunter2-hunter2"])
+    assert redact("access-9") == "access-9"
+    redact.learn(["access-9", "short"])
+    assert redact("hunter2-hunter2 and access-9, short") == "*** and ***, short"
+    nothing_yet = Redactor()
+    nothing_yet.learn(["access-9"])
+    assert nothing_yet("access-9") == MASK

@@ -88,3 +88,12 @@ def test_nothing_to_hide_changes_nothing():
     data = b"\x00 as it was"
     assert redact.data(data) is data
     assert redact("as it was") == "as it was"
+
+
+def test_a_secret_that_arrives_while_the_run_goes_on_is_masked_from_then_on():
+    redact = Redactor({"password": "hunter2-hunter2"})
+    token = "eyJhbGciOi.J9-new_token/+="
+    assert redact(token) == token
+    redact.learn({"access_token": token})
+    assert redact(f"{token} hunter2-hunter2 {quote(token, safe='')}") == "*** *** ***"
+    assert redact.data(json.dumps({"t": token}).encode()) == b'{"t": "***"}'

@@ -17,6 +17,7 @@ from jobs.language.check import check_in_process
 from jobs.models import Credential, Job, JobConnection, JobState, JobVersion, Workflow
 from openfn_platform.demo import clinic
 from openfn_platform.demo.forms import registrations
+from openfn_platform.demo.standins.process import Standin
 from openfn_platform.projects.actors import PLATFORM
 from openfn_platform.projects.founding import project_archive
 from openfn_platform.projects.models import ApiToken, Membership, Project, Role, Scope
@@ -194,6 +195,16 @@ def test_an_archived_project_has_no_doors(demo):
     secrets, owner, _ = demo
     project_archive(project=Project.objects.get(key=clinic.PROJECT_KEY), by=owner)
     assert load("--secrets", str(secrets)) == {"api_token": "", "inboxes": {}}
+
+
+def test_commcare_is_told_to_forward_its_forms_to_the_door_that_asks_for_a_key(demo):
+    secrets, _, _ = demo
+    with Standin.start("commcare") as commcare:
+        load("--secrets", str(secrets), "--standin", f"commcare={commcare.url}")
+        settings = commcare.call("GET", "config")
+    kept = json.loads(secrets.read_text())
+    assert settings["forward_forms_to"] == kept["inbox_with_key"]
+    assert settings["forward_headers"] == {"X-API-Key": kept["inbox_key"]}
 
 
 def test_it_asks_for_a_stand_in_that_it_does_not_know(demo, monkeypatch):

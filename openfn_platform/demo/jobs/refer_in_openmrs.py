@@ -8,7 +8,7 @@ encounter = {
     "patient": patient["uuid"],
     "encounterType": settings.encounter_type,
     "location": settings.location,
-    "encounterDatetime": value("at"),
+    "encounterDatetime": dates.format(value("at"), "%Y-%m-%dT%H:%M:%S.000%z"),
 }
 made = once("encounter", openmrs.create, "encounter", encounter)
 

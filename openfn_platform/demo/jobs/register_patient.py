@@ -27,7 +27,8 @@ visit = {
     "patient": patient["uuid"],
     "encounterType": settings.visit_type,
     "location": settings.location,
-    "encounterDatetime": value("form.meta.timeEnd"),
+    # CommCare has six digits behind the second, OpenMRS takes three.
+    "encounterDatetime": dates.format(value("form.meta.timeEnd"), "%Y-%m-%dT%H:%M:%S.000%z"),
 }
 once(f"note the visit of {patient['uuid']}", openmrs.create, "encounter", visit)
 

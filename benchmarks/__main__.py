@@ -1,4 +1,4 @@
-"""The benchmarks: `python -m benchmarks [a b c d e f g h] [--quick] [--concurrency 24 48] [--json FILE]`.
+"""The benchmarks: `python -m benchmarks [a b c …] [--quick] [--concurrency 24 48] [--json FILE]`.
 
 Starts servers and product processes of its own on loopback, prints one row per figure, and leaves nothing behind.
 """
@@ -30,6 +30,7 @@ MODULES = {
     "f": "bigstate",
     "g": "claims",
     "h": "sent",
+    "i": "reach",
 }
 
 
@@ -72,7 +73,7 @@ def main(arguments: list[str]) -> int:
 def _options(arguments: list[str]) -> argparse.Namespace:
     options = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     options.add_argument(
-        "which", nargs="*", choices=[*sorted(MODULES), []], metavar="a…h", help="default: all"
+        "which", nargs="*", choices=[*sorted(MODULES), []], metavar="a…", help="default: all"
     )
     options.add_argument("--quick", action="store_true", help="a tenth of the work; goals mean little then")
     options.add_argument("--json", metavar="FILE", help="also write the figures there")

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 
-from jobs.models import Credential, CredentialBody
+from jobs.models import Credential, CredentialBody, Sealed
 from openfn_platform.common.crypto import Cipher
 from openfn_platform.common.errors import PlatformError
 
@@ -33,28 +33,38 @@ def cipher() -> Cipher:
     return _cipher(tuple(settings.CREDENTIAL_KEYS))
 
 
-def owner(body: CredentialBody) -> str:
+def owner(row: Sealed) -> str:
     """What the ciphertext is bound to."""
-    return f"credential_body:{body.pk}"
+    return f"{row._meta.db_table}:{row.pk}"
 
 
 def credential_open(*, credential: Credential, environment: str) -> dict[str, Any]:
-    """The configuration for `environment`. Raises CredentialLoadError with a sentence."""
+    """The stored values for `environment`. Raises CredentialLoadError with a sentence."""
+    body = body_of(credential=credential, environment=environment)
+    try:
+        return unsealed(body)
+    except PlatformError as error:
+        raise CredentialLoadError(
+            f"The credential “{credential.name}” cannot be read: {error.message}"
+        ) from None
+
+
+def body_of(*, credential: Credential, environment: str) -> CredentialBody:
+    """The row with the values for `environment`."""
     if credential.archived_at is not None:
         raise CredentialLoadError(f"The credential “{credential.name}” was archived.")
     body = next((b for b in credential.bodies.all() if b.environment == environment), None)
     if body is None:
         raise CredentialLoadError(f"The credential “{credential.name}” has no values for “{environment}”.")
-    try:
-        value = json.loads(cipher().decrypt(bytes(body.ciphertext), owner=owner(body)))
-    except PlatformError as error:
-        raise CredentialLoadError(
-            f"The credential “{credential.name}” cannot be read: {error.message}"
-        ) from None
-    return dict(value)
+    return body
 
 
-def credential_seal(*, body: CredentialBody, values: dict[str, Any]) -> None:
+def credential_seal(*, body: Sealed, values: dict[str, Any]) -> None:
     """Put `values` encrypted into `body` (which is not saved here)."""
     body.ciphertext = cipher().encrypt(json.dumps(values).encode(), owner=owner(body))
     body.key_id = cipher().current
+
+
+def unsealed(row: Sealed) -> dict[str, Any]:
+    """What stands encrypted in a row. Raises CannotDecrypt."""
+    return dict(json.loads(cipher().decrypt(bytes(row.ciphertext), owner=owner(row))))

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-import json
-
 from django.db import transaction
 
-from jobs.models import CredentialBody
-from jobs.opening import cipher, credential_seal, owner
+from jobs.models import CredentialAttempt, CredentialBody, CredentialPrevious, CredentialToken, Sealed
+from jobs.opening import cipher, credential_seal, unsealed
 
 BATCH = 200
+KINDS: tuple[type[Sealed], ...] = (CredentialBody, CredentialPrevious, CredentialToken, CredentialAttempt)
 
 
 def credentials_rotate(*, batch: int = BATCH) -> int:
     """Encrypt with the current key what another one encrypted; returns how many. Can be broken off and repeated."""
+    return sum(_rotate_all(kind, batch) for kind in KINDS)
+
+
+def _rotate_all(kind: type[Sealed], batch: int) -> int:
     done = 0
     while True:
-        changed = _rotate_some(batch)
+        changed = _rotate_some(kind, batch)
         done += changed
         if changed < batch:
             return done
 
 
 @transaction.atomic
-def _rotate_some(batch: int) -> int:
-    old = CredentialBody.objects.exclude(key_id=cipher().current).order_by("pk")
+def _rotate_some(kind: type[Sealed], batch: int) -> int:
+    old = kind._default_manager.exclude(key_id=cipher().current).order_by("pk")
     # Locked: a value that is saved at the same moment must not be overwritten by the one before it.
     rows = list(old.select_for_update(no_key=True)[:batch])
-    for body in rows:
-        credential_seal(
-            body=body, values=json.loads(cipher().decrypt(bytes(body.ciphertext), owner=owner(body)))
-        )
-        body.save(update_fields=["ciphertext", "key_id", "updated_at"])
+    for row in rows:
+        credential_seal(body=row, values=unsealed(row))
+        row.save(update_fields=["ciphertext", "key_id"])
     return len(rows)

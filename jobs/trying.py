@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from typing import Any
 
 from jobs.adaptors.context import Context
-from jobs.adaptors.errors import Timeout
+from jobs.adaptors.errors import AdaptorError, Timeout
 from jobs.adaptors.spec import AdaptorSpec
+from openfn_platform.common.errors import PlatformError
 from openfn_platform.common.text import storable
+
+logger = logging.getLogger(__name__)
 
 SECONDS = 15.0
 
@@ -30,8 +34,13 @@ def connection_try(
         said = answer.get(timeout=seconds)
     except queue.Empty:
         raise Timeout(f"{spec.title} did not answer within {seconds:g} seconds.", sent=True) from None
-    if isinstance(said, Exception):
+    if isinstance(said, AdaptorError):
         raise said
+    if isinstance(said, PlatformError):
+        raise AdaptorError(said.message) from None
+    if isinstance(said, Exception):  # a mistake in the adaptor must not keep a credential from being stored
+        logger.error("action=test_broke adaptor=%s", spec.name, exc_info=said)
+        raise AdaptorError(f"The test of {spec.title} broke ({type(said).__name__}).") from None
     return storable(said)
 
 

@@ -11,6 +11,7 @@ urlpatterns = [
     path("api/v1/", include("jobs.api.urls")),
     path("api/v1/", include("triggers.api.urls")),
     path("api/v1/", include("runs.api.urls")),
+    path("admin/adaptors/", include("jobs.admin.urls")),
     path("admin/", admin.site.urls),
 ]
 

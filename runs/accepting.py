@@ -150,7 +150,7 @@ def _message_values(
         "query": json.dumps(received.query),
         "headers": json.dumps(received.headers),
         "raw": received.raw,
-        "body": received.raw.removeprefix(BOM).decode(),  # parsed before; PostgreSQL reads the same text
+        "body": received.text.removeprefix(BOM).decode(),  # parsed before; PostgreSQL reads the same text
     }
 
 
@@ -170,7 +170,7 @@ def _matching(received: Received) -> list[dict[str, Any]]:
 
 def _start_values(received: Received, orders: list[StartedOrder]) -> dict[str, Any]:
     raw = initial_state(
-        raw=received.raw,
+        text=received.text,
         method=received.method,
         path=received.path,
         query=received.query,

@@ -1,4 +1,4 @@
-"""What a running job may ask of the platform, over its channel: `once`, earlier steps, the echo guard.
+"""What a running job may ask of the platform, over its channel: `once`, earlier steps, the echo guard, the next token.
 
 The child reaches neither database nor Redis. Each question is small, bounded and answered from rows of the
 run's own work order and project; an unknown question is an error in the job, not in the worker. What is stored
@@ -21,16 +21,20 @@ from openfn_platform.common.text import storable
 from runs.models import EchoMark, OnceMark, Run, RunMode, RunState
 from runs.sandbox.redaction import Redactor
 from runs.states import encode, state_read
+from runs.tokens import Tokens
 
 KEY_LENGTH = 300
+MOST_SECRETS = 200
+LONGEST_SECRET = 16_000
 
 
 class Answers:
     """Answers for one run."""
 
-    def __init__(self, run: Run, *, redactor: Redactor) -> None:
+    def __init__(self, run: Run, *, redactor: Redactor, tokens: Tokens) -> None:
         self._run = run
         self._redactor = redactor
+        self._learnt = 0
         self._mine: set[str] = set()  # marks that this very execution began
         self._questions: dict[str, Callable[[dict[str, Any]], dict[str, Any] | bytes]] = {
             "once.begin": self._once_begin,
@@ -39,6 +43,8 @@ class Answers:
             "step.state": self._step_state,
             "echo.wrote": self._echo_wrote,
             "echo.came_from_us": self._echo_came_from_us,
+            "token.refresh": tokens.refresh,
+            "secret.learn": self._secret_learn,
         }
 
     def __call__(self, question: str, body: dict[str, Any]) -> dict[str, Any] | bytes:
@@ -46,6 +52,14 @@ class Answers:
         if answer is None:
             raise Invalid(f"A job cannot ask “{question[:40]}”.")
         return answer(body)
+
+    def _secret_learn(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The token of a log-in that the job's own process made."""
+        if self._learnt >= MOST_SECRETS:
+            raise Invalid("A run can hold only so many secrets.")
+        self._learnt += 1
+        self._redactor.learn({"token": str(body.get("secret", ""))[:LONGEST_SECRET]})
+        return {}
 
     def _key(self, body: dict[str, Any]) -> str:
         return _short(self._redactor(storable(str(body.get("key")))))

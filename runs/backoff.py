@@ -35,7 +35,7 @@ class RetryPolicy:
             if not self.safe_to_run_again or attempt >= max(self.max_attempts, LOST_ATTEMPTS):
                 return None
         elif (
-            state != "failed"
+            state not in ("failed", "exception")  # the latter: a token that could not be got just now
             or failure is None
             or attempt >= self.max_attempts
             or not is_worth_retrying(failure)

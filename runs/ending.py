@@ -60,9 +60,19 @@ def platform_failure(type_: str, message: str, hint: str | None = None) -> Failu
     return Failure(type=type_, message=message, hint=hint, kind="platform")
 
 
-def not_started(type_: str, message: str, hint: str | None = None) -> Ending:
-    """The platform could not start it: nothing of the job ran."""
-    return Ending(state=RunState.EXCEPTION, failure=platform_failure(type_, message, hint))
+def not_started(
+    type_: str, message: str, hint: str | None = None, *, kind: str = "platform", alias: str = ""
+) -> Ending:
+    """The platform could not start it: nothing of the job ran. `alias` names the connection at fault."""
+    failure = Failure(
+        type=type_,
+        message=message,
+        hint=hint,
+        kind=kind,
+        retryable=kind == "connection",
+        connection=alias or None,
+    )
+    return Ending(state=RunState.EXCEPTION, failure=failure)
 
 
 def lost(reason: str) -> Ending:

@@ -32,6 +32,7 @@ from runs.sandbox.logs import LogLine
 from runs.sandbox.redaction import Redactor
 from runs.sandbox.supervisor import Death, Ended, supervise
 from runs.states import with_error
+from runs.tokens import Tokens
 from runs.work_orders import work_order_begin
 from runs.worker import Worker, current_worker
 
@@ -87,7 +88,9 @@ def _execute(*, worker: Worker, held: Held) -> None:
     try:
         plan = run_plan(run=run, token=claim.token, context=context)
     except CannotStart as error:
-        ending = endings.not_started(error.error_type, error.message, error.hint)
+        ending = endings.not_started(
+            error.error_type, error.message, error.hint, kind=error.kind, alias=error.alias
+        )
         run_finish(run=run, token=claim.token, source=RunState.CLAIMED, ending=ending)
         return
     except (DatabaseError, InterfaceError):
@@ -104,6 +107,8 @@ def _execute(*, worker: Worker, held: Held) -> None:
     if not _start(worker=worker, plan=plan):
         return
     log = LogBuffer(run=run)
+    for sentence in plan.warnings:
+        log.add(level="warning", text=sentence)
     ending = _supervised(worker=worker, held=held, plan=plan, log=log)
     if held.stop != FENCED:
         _finish_persistently(plan=plan, held=held, ending=ending, log=log)
@@ -164,7 +169,7 @@ def _run_child(
     redactor: Redactor,
     state: bytes | None = None,
 ) -> Ended:
-    answers = Answers(plan.run, redactor=redactor)
+    answers = Answers(plan.run, redactor=redactor, tokens=Tokens(plan.run, request.connections, redactor))
 
     def answer(question: str, body: dict[str, Any]) -> dict[str, Any] | bytes:
         try:

@@ -30,6 +30,7 @@ from triggers.refusals import refusal_count
 WAITING_CHECK_SECONDS = 5.0
 DISCARDED_BYTES = 64_000_000
 DISCARDED_AT_ONCE = 64_000
+TAKEN = ("application/json", "application/xml", "application/x-www-form-urlencoded", "multipart/form-data")
 
 
 class BadLength(Refused):
@@ -55,8 +56,9 @@ class InboxView(APIView):
         operation_id="inbox_post",
         tags=["inbox"],
         summary="Post a message",
-        description="Stored and matched before it is answered. Repeat it with the same Idempotency-Key when unsure.",
-        request={"application/json": {}},
+        description="Stored and matched before it is answered. Repeat it with the same Idempotency-Key when unsure. "
+        "XML, forms and OpenRosa submissions are matched as JSON and kept as they came.",
+        request={kind: {} for kind in TAKEN},
         responses={202: {"type": "object"}},
     )
     def post(self, request: Request, address: str) -> HttpResponse:

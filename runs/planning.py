@@ -12,9 +12,11 @@ from typing import Any
 
 from django.conf import settings
 
+from jobs.expiring import is_over, last_day
 from jobs.language.contract import Connection, Request, RunFacts
-from jobs.models import Job, JobVersion, ProjectCredential
-from jobs.opening import CredentialLoadError, credential_open
+from jobs.models import Credential, Job, JobConnection, JobVersion, ProjectCredential
+from jobs.opening import CredentialLoadError
+from jobs.tokens import TokenError, credential_ready
 from openfn_platform.common.errors import PlatformError
 from runs import memories
 from runs.claiming import Claim
@@ -32,10 +34,20 @@ class CannotStart(PlatformError):
 
     code = "cannot_start"
 
-    def __init__(self, error_type: str, message: str, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        error_type: str,
+        message: str,
+        hint: str | None = None,
+        *,
+        kind: str = "platform",
+        alias: str = "",
+    ) -> None:
         super().__init__(message)
         self.error_type = error_type
         self.hint = hint
+        self.kind = kind  # as of a Failure
+        self.alias = alias  # of the connection at fault
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +62,7 @@ class Plan:
     flows: list[Flow]
     limits: Limits
     secrets: list[dict[str, Any]]
+    warnings: tuple[str, ...] = ()  # for the run's log
 
 
 def run_load(*, run_id: uuid.UUID) -> Run:
@@ -80,7 +93,9 @@ def run_plan(*, run: Run, token: uuid.UUID, context: JobContext) -> Plan:
             "NotLiveError", f"“{run.job.name}” has no live version.", "Open the job and press Make live."
         )
     run.job_version = version
-    connections = _connections(run, version)
+    rows = connections_of(version)
+    links = _links([row.credential_id for row in rows if row.credential_id is not None])
+    connections = _connections(run, rows, links)
     flows = list(context.flows) if run.mode == RunMode.LIVE else []
     state = _initial_state(run)
     return Plan(
@@ -92,43 +107,55 @@ def run_plan(*, run: Run, token: uuid.UUID, context: JobContext) -> Plan:
         flows=flows,
         limits=_limits(version),
         secrets=[secrets_of(connection) for connection in connections],
+        warnings=_warnings([link.credential for link in links.values()]),
     )
 
 
-def _connections(run: Run, version: JobVersion) -> tuple[Connection, ...]:
-    rows = connections_of(version)
-    links = _links([row.credential_id for row in rows if row.credential_id is not None])
-    opened = []
-    for row in rows:
-        link = links.get(row.credential_id)
-        configuration: dict[str, Any] = {}
-        if link is not None:
-            if link.ended_at is not None:
-                raise CannotStart(
-                    "CredentialLoadError",
-                    f"The credential “{link.credential.name}” is no longer lent to this project.",
-                    "Choose another one in the job, or ask those who lent it.",
-                )
-            try:
-                configuration = credential_open(
-                    credential=link.credential, environment=run.project.environment
-                )
-            except CredentialLoadError as error:
-                raise CannotStart(
-                    "CredentialLoadError",
-                    error.message,
-                    "An administrator of the project can mend the credential.",
-                ) from None
-        opened.append(
-            Connection(
-                alias=row.alias,
-                adaptor=row.adaptor,
-                configuration=configuration,
-                credential=str(link.pk) if link else None,
-                credential_name=link.credential.name if link else None,
-            )
+def _connections(
+    run: Run, rows: tuple[JobConnection, ...], links: dict[uuid.UUID | None, ProjectCredential]
+) -> tuple[Connection, ...]:
+    return tuple(_connection(run, row, links.get(row.credential_id)) for row in rows)
+
+
+def _connection(run: Run, row: JobConnection, link: ProjectCredential | None) -> Connection:
+    if link is None:
+        return Connection(alias=row.alias, adaptor=row.adaptor, configuration={})
+    credential = link.credential
+    if link.ended_at is not None:
+        raise CannotStart(
+            "CredentialLoadError",
+            f"The credential “{credential.name}” is no longer lent to this project.",
+            "Choose another one in the job, or ask those who lent it.",
         )
-    return tuple(opened)
+    try:
+        ready = credential_ready(credential=credential, environment=run.project.environment)
+    except CredentialLoadError as error:
+        # Refused tokens count like refused passwords: after two of them the others wait.
+        kind = error.kind if isinstance(error, TokenError) else "platform"
+        raise CannotStart(
+            "CredentialLoadError",
+            error.message,
+            "An administrator of the project can mend the credential.",
+            kind=kind,
+            alias=row.alias,
+        ) from None
+    return Connection(
+        alias=row.alias,
+        adaptor=row.adaptor,
+        configuration=ready.configuration,
+        credential=str(link.pk),
+        credential_name=credential.name,
+        renewable=ready.renewable,
+    )
+
+
+def _warnings(credentials: list[Credential]) -> tuple[str, ...]:
+    """It is the partner who decides whether a credential still works after its date; people should know."""
+    return tuple(
+        f"The credential “{each.name}” was good until {day.day} {day:%B %Y}; it is used all the same."
+        for each in dict.fromkeys(credentials)
+        if is_over(each) and (day := last_day(each)) is not None
+    )
 
 
 def _links(ids: list[uuid.UUID]) -> dict[uuid.UUID | None, ProjectCredential]:

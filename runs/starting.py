@@ -107,12 +107,13 @@ def _raw_of(given: Input) -> bytes:
 def message_state(message: Message) -> bytes:
     """The initial state that a message makes, from its stored payload."""
     from triggers.initial import initial_state
+    from triggers.parsing import kept_text
 
     payload = None if message.body_wiped_at is not None else getattr(message, "payload", None)
     if payload is None:
         raise Conflict("The body of this message was erased.")
     return initial_state(
-        raw=bytes(payload.raw),
+        text=kept_text(raw=bytes(payload.raw), content_type=message.content_type, body=payload.body),
         method=payload.method,
         path=payload.path,
         query=payload.query,

@@ -15,12 +15,14 @@ from django.db import connection, transaction
 from django.db.models import Q, Sum, Value
 from django.db.models.functions import Now
 
+from jobs.attempts import attempts_forget
+from jobs.undoing import earlier_values_forget
 from runs import ending as endings
 from runs import holds
 from runs.finishing import run_finish
 from runs.lifecycle import run_move
 from runs.models import Run, RunState, WorkerHeartbeat
-from runs.notifications import alarms, delivery, reminders
+from runs.notifications import alarms, delivery, expiries, reminders
 from runs.permits import publish, queue_length
 from runs.planning import run_load
 from triggers.clock import bells_hang, clock_rung
@@ -41,10 +43,13 @@ def sweep(*, rung_by: str) -> None:
         holds_probe,
         permits_publish,
         reminders.reminders_queue,
+        expiries.expiries_tell,
         delivery.mails_send,
         bells_hang,
         alarms.alarms_check,
         heartbeats_forget,
+        earlier_values_forget,
+        attempts_forget,
     ]
     for duty in duties:
         try:

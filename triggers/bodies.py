@@ -2,12 +2,14 @@
 
 The rules answer the list of bad inputs that real partners send: nothing that PostgreSQL or a job would choke on
 later gets past here, and nothing is changed silently (no last-key-wins, no infinite numbers, no guessed charset).
+XML and forms become JSON in `triggers.parsing`.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from enum import StrEnum
 from math import isinf
 from typing import Any, NoReturn
 
@@ -20,6 +22,23 @@ BOM = b"\xef\xbb\xbf"
 _CHARSET = re.compile(r"charset\s*=\s*\"?([^\s;\"]+)", re.I)
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.S)
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+class Kind(StrEnum):
+    """In which of the languages that an inbox reads a body is written."""
+
+    JSON = "JSON"
+    XML = "XML"
+    FORM = "form"
+    MULTIPART = "multipart"
+
+
+_KINDS = {
+    "text/xml": Kind.XML,
+    "application/xml": Kind.XML,
+    "application/x-www-form-urlencoded": Kind.FORM,
+    "multipart/form-data": Kind.MULTIPART,
+}
 
 
 class Refused(PlatformError):
@@ -61,7 +80,7 @@ class NotStorable(Refused):
 
 
 class UnsupportedType(Refused):
-    """This inbox takes JSON: send Content-Type: application/json in UTF-8."""
+    """This inbox takes JSON, XML and forms in UTF-8; say which by the Content-Type, for example application/json."""
 
     code = "unsupported_type"
     status = 415
@@ -80,16 +99,29 @@ class CutShort(Refused):
     code = "cut_short"
 
 
-def checked_content_type(content_type: str, content_encoding: str) -> None:
-    """Only JSON, in UTF-8, not compressed. Raises UnsupportedType."""
+def kind_of(content_type: str) -> Kind | None:
+    """What a Content-Type promises; None for what no inbox reads."""
     kind = content_type.split(";", 1)[0].strip().lower()
-    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+    if kind == "application/json":
+        return Kind.JSON
+    if kind.startswith("application/") and kind.endswith("+json"):
+        return Kind.JSON
+    if kind.startswith("application/") and kind.endswith("+xml"):
+        return Kind.XML
+    return _KINDS.get(kind)
+
+
+def checked_content_type(content_type: str, content_encoding: str) -> Kind:
+    """Only what can be read, in UTF-8, not compressed. Raises UnsupportedType."""
+    kind = kind_of(content_type)
+    if kind is None:
         raise UnsupportedType()
     charset = _CHARSET.search(content_type)
     if charset and charset.group(1).lower() not in {"utf-8", "utf8", "us-ascii"}:
         raise UnsupportedType("The body must be in UTF-8.")
     if content_encoding.strip().lower() not in {"", "identity"}:
         raise UnsupportedType("The body must not be compressed.")
+    return kind
 
 
 def parsed(raw: bytes) -> Any:
@@ -97,10 +129,7 @@ def parsed(raw: bytes) -> Any:
     body = raw.removeprefix(BOM)
     if not body.strip():
         raise EmptyBody()
-    try:
-        text = body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise NotJSON(f"The body is not UTF-8: byte {error.start + 1} does not belong there.") from None
+    text = decoded(body, NotJSON)
     if _depth(body) > MAX_DEPTH:
         raise TooDeep()
     try:
@@ -115,9 +144,17 @@ def parsed(raw: bytes) -> Any:
         raise NotJSON("The body has a number of more than 4,300 digits.") from None
     if not isinstance(value, dict | list):
         raise NotADocument()
-    if "\\u" in text and _has_unstorable(value):
+    if "\\u" in text and has_unstorable(value):
         raise NotStorable()
     return value
+
+
+def decoded(body: bytes, refusal: type[Refused]) -> str:
+    """The text of a body without its byte order mark."""
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise refusal(f"The body is not UTF-8: byte {error.start + 1} does not belong there.") from None
 
 
 def _depth(body: bytes) -> int:
@@ -154,12 +191,12 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
-def _has_unstorable(value: Any) -> bool:
+def has_unstorable(value: Any) -> bool:
     """Whether any text holds U+0000 or a lone surrogate. At most 100 deep by now."""
     if isinstance(value, str):
         return "\0" in value or _SURROGATE.search(value) is not None
     if isinstance(value, dict):
-        return any(_has_unstorable(k) or _has_unstorable(v) for k, v in value.items())
+        return any(has_unstorable(k) or has_unstorable(v) for k, v in value.items())
     if isinstance(value, list):
-        return any(map(_has_unstorable, value))
+        return any(map(has_unstorable, value))
     return False

@@ -1,6 +1,6 @@
 """The initial state that a message makes: `{data: body, request: {method, path, query, headers}}`.
 
-Spliced from the raw bytes, so that numbers, escapes and order stay exactly as the partner sent them.
+Spliced from the JSON text, so that numbers, escapes and order stay exactly as the partner sent them.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ BOM = b"\xef\xbb\xbf"
 
 
 def initial_state(
-    *, raw: bytes, method: str, path: str, query: dict[str, Any], headers: dict[str, str]
+    *, text: bytes, method: str, path: str, query: dict[str, Any], headers: dict[str, str]
 ) -> bytes:
-    """JSON text. `raw` is a body that was parsed as JSON before; headers come without secrets."""
+    """JSON text. `text` is a body that was parsed as JSON before; headers come without secrets."""
     request = {"method": method, "path": path, "query": query, "headers": headers}
-    body = raw.removeprefix(BOM).strip()
+    body = text.removeprefix(BOM).strip()
     return b"".join(
         (b'{"data":', body, b',"request":', json.dumps(request, separators=(",", ":")).encode(), b"}")
     )

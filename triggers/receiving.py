@@ -16,10 +16,11 @@ from typing import Any
 
 from openfn_platform.projects.models import Scope
 from openfn_platform.projects.tokens import PREFIX, token_find
-from triggers.bodies import Refused, checked_content_type, parsed
+from triggers.bodies import Kind, Refused, checked_content_type, parsed
 from triggers.listening import Key, Listener, Listening
 from triggers.matching import matches_any
 from triggers.models.inbox import InboxAccess
+from triggers.parsing import document
 
 KEY_LENGTH = 255
 
@@ -76,6 +77,7 @@ class Received:
     listening: Listening
     intake: uuid.UUID | None  # the key it came with
     raw: bytes
+    text: bytes  # the body as JSON: `raw` itself, unless it came as XML or as a form
     body: Any
     digest: bytes
     content_type: str
@@ -134,15 +136,20 @@ def receive(
     """Check and parse one request of an authenticated sender, and match it. Raises a `Refused`."""
     if not listening.open:
         raise InboxOff()
-    checked_content_type(content_type, content_encoding)
+    kind = checked_content_type(content_type, content_encoding)
     if idempotency_key is not None and not _VISIBLE.match(idempotency_key):
         raise BadIdempotencyKey()
-    body = parsed(raw)
+    if kind is Kind.JSON:  # nearly always, so it is not asked to take the longer way
+        body, text = parsed(raw), raw
+    else:
+        read = document(raw, kind=kind, content_type=content_type)
+        body, text = read.body, read.text
     source, value = _own_id(listening=listening, idempotency_key=idempotency_key, body=body)
     return Received(
         listening=listening,
         intake=key.id if key else None,
         raw=raw,
+        text=text,
         body=body,
         digest=hashlib.sha256(raw).digest(),
         content_type=content_type[:100],

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from jobs.adaptors.engine import RestClient
+
+from jobs.adaptors.context import Context
+from jobs.adaptors.errors import ConfigurationError
 
 
 class Auth(Protocol):
-    """Adds itself to a request about to be sent, and says what must be masked wherever it shows up."""
+    """Adds itself to a request about to be sent, and says what must be masked wherever it shows up.
+
+    `prepare` is called before each request and `renew` after one that was refused as not logged in; both answer
+    the secrets that are new since then, and nothing (or an empty tuple) when there is nothing new to show.
+    """
 
     def apply(self, headers: dict[str, str], params: dict[str, Any]) -> None: ...
     def secrets(self) -> tuple[str, ...]: ...
     def secret_params(self) -> tuple[str, ...]: ...
+    def prepare(self, client: RestClient) -> tuple[str, ...]: ...
+    def renew(self, client: RestClient) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -26,6 +39,12 @@ class NoAuth:
         return ()
 
     def secret_params(self) -> tuple[str, ...]:
+        return ()
+
+    def prepare(self, client: RestClient) -> tuple[str, ...]:
+        return ()
+
+    def renew(self, client: RestClient) -> tuple[str, ...]:
         return ()
 
 
@@ -62,6 +81,29 @@ class QueryKey(NoAuth):
         return (self.name,)
 
 
+@dataclass(frozen=True)
+class Several(NoAuth):
+    """More than one at once, as a token and a subscription key."""
+
+    parts: tuple[Auth, ...]
+
+    def apply(self, headers: dict[str, str], params: dict[str, Any]) -> None:
+        for part in self.parts:
+            part.apply(headers, params)
+
+    def secrets(self) -> tuple[str, ...]:
+        return tuple(each for part in self.parts for each in part.secrets())
+
+    def secret_params(self) -> tuple[str, ...]:
+        return tuple(each for part in self.parts for each in part.secret_params())
+
+    def prepare(self, client: RestClient) -> tuple[str, ...]:
+        return tuple(each for part in self.parts for each in part.prepare(client))
+
+    def renew(self, client: RestClient) -> tuple[str, ...]:
+        return tuple(each for part in self.parts for each in part.renew(client))
+
+
 def bearer(token: str) -> HeaderKey:
     """OAuth's way, and the commonest one."""
     return HeaderKey("Authorization", token, "Bearer")
@@ -87,3 +129,35 @@ class Basic(NoAuth):
 
     def _encoded(self) -> str:
         return base64.b64encode(f"{self.username}:{self.password}".encode("utf-8", "replace")).decode("ascii")
+
+
+class OAuthBearer(NoAuth):
+    """The OAuth token of the moment. One that was refused is exchanged for the next."""
+
+    def __init__(self, token: str, refresh: Callable[[str], str] | None = None) -> None:
+        self._token = token
+        self._refresh = refresh
+
+    def __repr__(self) -> str:
+        return "OAuthBearer()"
+
+    def apply(self, headers: dict[str, str], params: dict[str, Any]) -> None:
+        bearer(self._token).apply(headers, params)
+
+    def secrets(self) -> tuple[str, ...]:
+        return (self._token,)
+
+    def renew(self, client: RestClient | None = None) -> tuple[str, ...]:
+        """The next token after a 401; nothing when there is none, so that the refusal stands."""
+        if self._refresh is None:
+            return ()
+        before, self._token = self._token, self._refresh(self._token)
+        return (self._token,) if self._token != before else ()
+
+
+def oauth_bearer(configuration: Mapping[str, Any], context: Context) -> OAuthBearer:
+    """For an adaptor's `authenticate`, where the credential logs in by OAuth."""
+    token = configuration.get("access_token")
+    if not token:
+        raise ConfigurationError("The credential has no access token yet; connect it first.")
+    return OAuthBearer(str(token), context.refresh)

@@ -94,10 +94,12 @@ class RestClient:
     )
     expects_json: ClassVar[bool] = True
     test_path: ClassVar[str] = ""
+    signed_out: ClassVar[frozenset[int]] = frozenset({401})  # answers that ask for another log-in
     groups: ClassVar[Mapping[str, type]] = {}
 
     def __init__(self, configuration: dict[str, Any], context: Context) -> None:
         self.context = context
+        self._configuration = configuration
         self.auth = self.authenticate(configuration)
         secrets = (*self.auth.secrets(), *_secret_values(self.schema, configuration))
         self.redact = Redactor(secrets)
@@ -110,6 +112,7 @@ class RestClient:
                 secrets=secrets,
                 trace=context.trace,
                 transport=context.transport,
+                retries=context.retries,
                 tls=self.tls(configuration),
             )
 
@@ -169,22 +172,27 @@ class RestClient:
         repeatable: bool | None = None,
         read_only: bool = False,
         retry_statuses: Iterable[int] = TRY_LATER,
+        keep_body: bool = False,
+        write: bool | None = None,
     ) -> Response:
         """Send one request and raise unless it succeeded.
 
         `errors=False` raises on no status; `errors={404: False}` not on that one; `errors={404: "text"}`
         raises with your own sentence, also for a status that is none; a function of the response may give it.
+        `keep_body` keeps the answer in the run's trace, which otherwise has only what was sent; `write`
+        says that a GET does something, as with some gateways.
         """
         method = method.upper()
-        if is_write(method) and not read_only and self.context.dry_run:
+        write = (is_write(method) if write is None else write) and not read_only
+        if write and self.context.dry_run:
             return self._pretended(method, path, data, params=params, content_type=content_type)
         body, mime = encode(data, content_type)
-        sent_headers = self._headers(headers, mime, idempotency_key)
-        sent_params = dict(params or {})
-        self.auth.apply(sent_headers, sent_params)
         safe = _is_repeatable(method, repeatable, idempotency_key, read_only)
-        with self._told(write=not safe):
-            answer = self.http_client.request(
+
+        def send() -> Answer:
+            sent_headers, sent_params = self._headers(headers, mime, idempotency_key), dict(params or {})
+            self.auth.apply(sent_headers, sent_params)
+            return self.http_client.request(
                 method,
                 self._full(path),
                 params=sent_params,
@@ -195,8 +203,18 @@ class RestClient:
                 retry_statuses=retry_statuses,
                 worth_repeating=self.worth_repeating,
                 timeouts=None if timeout is None else Timeouts(read=timeout, total=timeout),
-                write=is_write(method) and not read_only,
+                keep_body=keep_body,
+                write=write,
             )
+
+        with self._told(write=not safe):
+            self._sign_in()
+            answer = send()
+            # A 401 refused the request before anything was done, so it may be sent again, once; it says nothing
+            # about our log-in if the job had shown one of its own.
+            own = any(name.lower() in ("authorization", "cookie") for name in headers or ())
+            if answer.status in self.signed_out and not own and self._sign_in(again=True):
+                answer = send()
         response = self._response(answer, parse_as)
         self._raise_unless_ok(response, errors, safe=safe)
         return response
@@ -236,7 +254,7 @@ class RestClient:
             if asked in seen:
                 raise AdaptorError(f"{self.system} hands out its pages in circles.")
             seen.add(asked)
-            response = self.get(request.path, params=request.params, **options)
+            response = self.request("GET", request.path, params=request.params, **options)
             found = dig(response.body, items)
             page = found if isinstance(found, list) else []
             for record in page:
@@ -269,6 +287,43 @@ class RestClient:
         return f"<connection to {self.system}>"
 
     # Inside.
+
+    def _sign_in(self, *, again: bool = False) -> bool:
+        """Let the auth log in where it has to; `again` after a token was refused. False: nothing new to show."""
+        fresh = self.auth.renew(self) if again else self.auth.prepare(self)
+        if fresh:
+            self.redact.learn(fresh)
+            self.http_client.learn(fresh)
+            for secret in fresh:
+                self.context.learn(secret)
+        return bool(fresh)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        data: Any = None,
+        *,
+        content_type: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> Response:
+        """A request without the credential's own auth, as a log-in is: it is a read, and its answer is kept nowhere."""
+        body, mime = encode(data, content_type)
+        answer = self.http_client.request(
+            method,
+            path,
+            params=params,
+            headers=self._headers(headers, mime, None),
+            content=body,
+            repeatable=True,
+            write=False,
+        )
+        return self._response(answer, "auto")
+
+    def error_of(self, response: Response) -> AdaptorError:
+        """The error that stands for an answer, for those who judge a status themselves."""
+        return self._error(response, safe=True)
 
     def _full(self, path: str) -> str:
         return path if not self.prefix or "://" in path else f"{self.prefix}/{path}"

@@ -10,10 +10,71 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 
-from jobs.adaptors.auth import Auth, Basic, HeaderKey, NoAuth, QueryKey, bearer
+from jobs.adaptors.auth import Auth, Basic, HeaderKey, NoAuth, QueryKey, bearer, oauth_bearer
 from jobs.adaptors.engine import Response, RestClient
 from jobs.adaptors.errors import ConfigurationError, ValidationError
+from jobs.adaptors.oauth import CODE, OAuthSpec, with_oauth
 from jobs.adaptors.spec import AdaptorSpec, address, credential, operation, secret, text
+
+OAUTH = OAuthSpec(endpoint="{token_url}", authorize="{authorize_url}", optional=True)
+
+
+def _schema() -> dict[str, Any]:
+    fields = credential(
+        {
+            "baseUrl": address(
+                "Base address",
+                "What every path is added to. Required with a password or key: they are sent nowhere else.",
+                example="https://api.example.org/v1",
+            ),
+            "username": text("User name"),
+            "password": secret("Password"),
+            "access_token": secret(
+                "Access token", "One that does not end, sent as 'Authorization: Bearer …'."
+            ),
+            "api_key": secret("API key"),
+            "api_key_header": text("Header of the API key", default="X-API-Key", examples=["X-API-Key"]),
+            "api_key_query": text(
+                "Parameter of the API key", "If it belongs in the address instead of a header."
+            ),
+            "headers": {
+                "type": "object",
+                "title": "Other headers",
+                "description": "Sent with every request.",
+                "additionalProperties": {"type": "string"},
+                "writeOnly": True,
+            },
+            "ca": text(
+                "Certificate of their authority (PEM)",
+                "For a server with a certificate of its own.",
+                **{"x-lines": 3},
+            ),
+            "test_path": text(
+                "Path for the test", "Asked with GET by Test connection.", examples=["/status"]
+            ),
+        }
+    )
+    schema = with_oauth(fields, OAUTH)
+    schema["properties"] |= {
+        "token_url": address(
+            "Address of the tokens",
+            "Where the partner gives them out.",
+            example="https://id.example.org/token",
+        )
+        | {"x-when": {"grant": list(OAUTH.grants)}},
+        "authorize_url": address(
+            "Address of the agreement", "Where a person agrees.", example="https://id.example.org/authorize"
+        )
+        | {"x-when": {"grant": [CODE]}},
+    }
+    by_person = {"properties": {"grant": {"const": CODE}}, "required": ["grant"]}
+    schema["allOf"] += [
+        {"if": {"required": ["grant"]}, "then": {"required": ["baseUrl", "token_url"]}},
+        {"if": by_person, "then": {"required": ["authorize_url"]}},
+    ]
+    shown = ("username", "password", "access_token", "api_key", "headers")
+    schema["dependentRequired"] = {name: ["baseUrl"] for name in shown}
+    return schema
 
 
 class Client(RestClient):
@@ -22,41 +83,7 @@ class Client(RestClient):
     system = "The web service"
     headers: ClassVar[Mapping[str, str]] = {"Accept": "application/json, */*;q=0.8"}
     expects_json = False
-    schema = {
-        **credential(
-            {
-                "baseUrl": address(
-                    "Base address",
-                    "What every path is added to. Required with a password or key: they are sent nowhere else.",
-                    example="https://api.example.org/v1",
-                ),
-                "username": text("User name"),
-                "password": secret("Password"),
-                "access_token": secret("Access token", "Sent as 'Authorization: Bearer …'."),
-                "api_key": secret("API key"),
-                "api_key_header": text("Header of the API key", default="X-API-Key", examples=["X-API-Key"]),
-                "api_key_query": text(
-                    "Parameter of the API key", "If it belongs in the address instead of a header."
-                ),
-                "headers": {
-                    "type": "object",
-                    "title": "Other headers",
-                    "description": "Sent with every request.",
-                    "additionalProperties": {"type": "string"},
-                    "writeOnly": True,
-                },
-                "ca": text(
-                    "Certificate of their authority (PEM)", "For a server with a certificate of its own."
-                ),
-                "test_path": text(
-                    "Path for the test", "Asked with GET by Test connection.", examples=["/status"]
-                ),
-            }
-        ),
-        "dependentRequired": {
-            name: ["baseUrl"] for name in ("username", "password", "access_token", "api_key", "headers")
-        },
-    }
+    schema = _schema()
 
     def __init__(self, configuration: dict[str, Any], context: Any) -> None:
         self._test_path = str(configuration.get("test_path") or "")
@@ -64,6 +91,8 @@ class Client(RestClient):
         self._own_headers = dict(configuration.get("headers") or {})
 
     def authenticate(self, configuration: dict[str, Any]) -> Auth:
+        if OAUTH.grant_of(configuration) is not None:
+            return oauth_bearer(configuration, self.context)
         if configuration.get("access_token"):
             return bearer(configuration["access_token"])
         if configuration.get("api_key") and configuration.get("api_key_query"):
@@ -163,4 +192,5 @@ ADAPTOR = AdaptorSpec(
     summary="Any web API: GET, POST, PUT, PATCH, DELETE.",
     schema=Client.schema,
     client=Client,
+    oauth=OAUTH,
 )

@@ -126,7 +126,9 @@ class Cursor(SinglePage):
 
 
 def dig(body: Any, path: str) -> Any:
-    """What is at a dotted path, or None. Numbers count list elements."""
+    """What is at a dotted path, or None. Numbers count list elements; a key may itself hold dots."""
+    if isinstance(body, dict) and path in body:
+        return body[path]
     for key in filter(None, path.split(".")):
         if isinstance(body, dict):
             body = body.get(key)

@@ -1,8 +1,9 @@
-"""Every adaptor by name. A new one is a module with an `ADAPTOR` and one line here."""
+"""Every adaptor by name. A rich one is a module with an `ADAPTOR` and one line here; a thin one is a file in `thin/`."""
 
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from jobs.adaptors.context import Context
@@ -11,9 +12,34 @@ from openfn_platform.common.errors import NotFound
 from openfn_platform.common.http import tls_context
 
 ADAPTORS = {
-    "http": "jobs.adaptors.http",
+    "http": "jobs.adaptors.http",  # the first is what a new row of a form proposes
     "openmrs": "jobs.adaptors.openmrs",
+    "dhis2": "jobs.adaptors.dhis2",
+    "commcare": "jobs.adaptors.commcare",
+    "carto": "jobs.adaptors.carto",
+    "postgresql": "jobs.adaptors.postgresql",
+    "mysql": "jobs.adaptors.mysql",
+    "mssql": "jobs.adaptors.mssql",
+    "email": "jobs.adaptors.email",
+    "sftp": "jobs.adaptors.sftp",
+    "s3": "jobs.adaptors.s3",
+    "fhir": "jobs.adaptors.fhir",
+    "mpesa": "jobs.adaptors.mpesa",
+    "googlesheets": "jobs.adaptors.googlesheets",
     "sms": "jobs.adaptors.sms",
+    "twilio": "jobs.adaptors.sms.twilio",
+    "africastalking": "jobs.adaptors.sms.africastalking",
+    "rapidpro": "jobs.adaptors.sms.rapidpro",
+    "telerivet": "jobs.adaptors.sms.telerivet",
+    "vonage": "jobs.adaptors.sms.vonage",
+    "whatsapp": "jobs.adaptors.sms.whatsapp",
+    "kannel": "jobs.adaptors.sms.kannel",
+}
+
+
+ADAPTORS |= {
+    file.stem: f"jobs.adaptors.thin.{file.stem}"
+    for file in sorted(Path(__file__).with_name("thin").glob("[a-z]*.py"))
 }
 
 

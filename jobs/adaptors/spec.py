@@ -8,13 +8,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError as SchemaViolation
 
 from jobs.adaptors.context import Context
 from jobs.adaptors.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from jobs.adaptors.oauth import OAuthSpec
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 URI = r"^https?://[^\s/?#@]+([/?#][^\s]*)?$"
@@ -40,6 +43,14 @@ class Operation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Complaint:
+    """One thing that is wrong with a credential's values. Never quotes a value."""
+
+    field: str  # empty: the values as a whole
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class AdaptorSpec:
     """One adaptor."""
 
@@ -48,6 +59,7 @@ class AdaptorSpec:
     summary: str
     schema: dict[str, Any] = field(repr=False)
     client: Callable[[dict[str, Any], Context], Any] = field(repr=False)
+    oauth: OAuthSpec | None = None
 
     @property
     def operations(self) -> tuple[Operation, ...]:
@@ -63,12 +75,19 @@ class AdaptorSpec:
 
     def check(self, configuration: dict[str, Any]) -> None:
         """Raise with a sentence that names the field, and never its value."""
+        complaint = next(iter(self.complaints(configuration)), None)
+        if complaint is not None:
+            raise ConfigurationError(complaint.sentence)
+
+    def complaints(self, configuration: dict[str, Any]) -> list[Complaint]:
+        """All that is wrong, the plainest first."""
         violations = Draft202012Validator(self.schema).iter_errors(configuration)
-        violation = min(
-            violations, key=lambda each: (len(each.absolute_path), str(each.message)), default=None
-        )
-        if violation is not None:
-            raise ConfigurationError(f"The credential for {self.title} {_sentence(violation, self.schema)}")
+        return [
+            Complaint(
+                field=_field(each), sentence=f"The credential for {self.title} {_sentence(each, self.schema)}"
+            )
+            for each in sorted(violations, key=lambda each: (len(each.absolute_path), str(each.message)))
+        ]
 
     def connect(self, configuration: dict[str, Any], context: Context) -> Any:
         self.check(configuration)
@@ -100,9 +119,9 @@ def secret(title: str, description: str = "", **more: Any) -> dict[str, Any]:
     return text(title, description, writeOnly=True, **more)
 
 
-def address(title: str, description: str = "", *, example: str) -> dict[str, Any]:
+def address(title: str, description: str = "", *, example: str, **more: Any) -> dict[str, Any]:
     """The web address of a system."""
-    return text(title, description, format="uri", pattern=URI, examples=[example])
+    return text(title, description, format="uri", pattern=URI, examples=[example], **more)
 
 
 def credential(properties: dict[str, Any], *, required: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -143,6 +162,22 @@ def _operation(name: str, method: Callable[..., Any], example: str, writes: bool
         example=inspect.cleandoc(example),
         writes=writes,
     )
+
+
+def _field(violation: SchemaViolation) -> str:
+    """The field that has to be changed."""
+    if violation.absolute_path:
+        return str(violation.absolute_path[0])
+    present: Any = violation.instance if isinstance(violation.instance, dict) else {}
+    expected: Any = violation.validator_value
+    if violation.validator == "required":
+        return next((str(each) for each in expected if each not in present), "")
+    if violation.validator == "dependentRequired":
+        given = (each for each in expected if each in present)
+        return next(
+            (str(lacking) for each in given for lacking in expected[each] if lacking not in present), ""
+        )
+    return ""
 
 
 def _sentence(violation: SchemaViolation, schema: dict[str, Any]) -> str:

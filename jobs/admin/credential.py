@@ -1,4 +1,4 @@
-"""Credentials: encrypted log-ins to partner systems. Made from the adaptor's schema, tested, lent, put away."""
+"""Credentials: encrypted log-ins to partner systems. Made from the adaptor's schema, tested, connected, lent, put away."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 
 from jobs.adaptors import registry
+from jobs.admin.credential_oauth import callback_view, connect, environment_of, leave
 from jobs.admin.credential_pages import add_page, change_page, lend_view
-from jobs.credentials import (
-    credential_archive,
-    credential_test,
-)
+from jobs.admin.credential_words import expiry_badge, state_badge
+from jobs.credential_tests import TestFailed, credential_test
+from jobs.credentials import credential_archive
 from jobs.models import Credential, ProjectCredential
+from jobs.undoing import credential_undo
 from openfn_platform.projects.actors import actor_of
 from openfn_platform.projects.adminbase import ScopedAdmin
 from openfn_platform.projects.badges import badge
@@ -34,13 +35,28 @@ def _archive(request: HttpRequest, credential: Credential, _values: dict[str, An
 
 
 def _test(request: HttpRequest, credential: Credential, _values: dict[str, Any]) -> str:
-    return credential_test(credential=credential, by=actor_of(request))
+    environment = environment_of(request, credential)
+    return credential_test(credential=credential, by=actor_of(request), environment=environment)
+
+
+def _undo(request: HttpRequest, credential: Credential, _values: dict[str, Any]) -> str:
+    """Put them back, then say whether they work: what went wrong once may have gone wrong for good."""
+    by, environment = actor_of(request), environment_of(request, credential)
+    credential_undo(
+        credential=credential, by=by, environment=environment, earlier=request.GET.get("earlier") or None
+    )
+    fresh = Credential.objects.get(pk=credential.pk)
+    try:
+        said = credential_test(credential=fresh, by=by, environment=environment)
+    except TestFailed as error:
+        said = f"Their test failed: {error.message}"
+    return f"The earlier values are back. {said}"
 
 
 @admin.register(Credential)
 class CredentialAdmin(ScopedAdmin):
     roles = {"view": Role.VIEWER, "add": Role.ADMIN, "change": Role.ADMIN}
-    list_display = ("name", "system", "key", "environments", "lent")
+    list_display = ("name", "system", "state", "expires", "environments", "lent", "key")
     list_select_related = ("project",)
     list_filter = (("adaptor", admin.AllValuesFieldListFilter),)
     search_fields = ("name", "key", "adaptor")
@@ -53,6 +69,33 @@ class CredentialAdmin(ScopedAdmin):
             do=_test,
             icon="network_check",
             hint="Connects with it now and says how that went.",
+        ),
+        Deed(
+            name="undo",
+            label="Undo",
+            role=Role.ADMIN,
+            do=_undo,
+            ask="The earlier values take the place of the present ones, for every run from now on. The present ones "
+            "are kept for seven days, so this can be undone too.",
+            icon="undo",
+        ),
+        Deed(
+            name="connect",
+            label="Connect",
+            role=Role.ADMIN,
+            do=connect,
+            icon="link",
+            tone="primary",
+            hint="Leads to the partner system, where you agree.",
+        ),
+        Deed(
+            name="disconnect",
+            label="Disconnect",
+            role=Role.ADMIN,
+            do=leave,
+            ask="Its tokens are forgotten: runs that use it cannot start until it is connected again.",
+            tone="danger",
+            icon="link_off",
         ),
         Deed(
             name="archive",
@@ -73,7 +116,7 @@ class CredentialAdmin(ScopedAdmin):
 
     def narrowed(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         project = current_project(request)
-        rows = queryset.prefetch_related("bodies", "lent_to")
+        rows = queryset.prefetch_related("bodies__token", "lent_to")
         if project is None:
             return rows
         lent = ProjectCredential.objects.filter(project=project, ended_at=None).values("credential")
@@ -87,6 +130,15 @@ class CredentialAdmin(ScopedAdmin):
     def system(self, credential: Credential) -> str:
         known = credential.adaptor in registry.names()
         return badge(registry.spec(credential.adaptor).title if known else credential.adaptor)
+
+    @admin.display(description="state")
+    def state(self, credential: Credential) -> str:
+        home = credential.project.environment
+        return state_badge(next((body for body in credential.bodies.all() if body.environment == home), None))
+
+    @admin.display(description="good until", ordering="expires_at")
+    def expires(self, credential: Credential) -> str:
+        return expiry_badge(credential)
 
     @admin.display(description="environments")
     def environments(self, credential: Credential) -> str:
@@ -103,7 +155,12 @@ class CredentialAdmin(ScopedAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         lend = self.admin_site.admin_view(partial(lend_view, self))
-        return [path("<path:object_id>/lend/", lend, name="jobs_credential_lend"), *super().get_urls()]
+        back = self.admin_site.admin_view(partial(callback_view, self))
+        return [
+            path("oauth/callback/", back, name="jobs_credential_oauth_callback"),
+            path("<path:object_id>/lend/", lend, name="jobs_credential_lend"),
+            *super().get_urls(),
+        ]
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         if not self.has_add_permission(request):

@@ -1,15 +1,18 @@
-"""Addresses of jobs and workflows, below /api/v1/."""
+"""Addresses of adaptors, jobs and workflows, below /api/v1/."""
 
 from typing import Any
 
 from django.urls import path
 
+from jobs.api.adaptors import AdaptorListView, AdaptorView
 from jobs.api.views import JobViewSet, WorkflowViewSet
 
 LIST: dict[str, Any] = {"get": "list"}
 ONE: dict[str, Any] = {"get": "retrieve"}
 
 urlpatterns = [
+    path("adaptors", AdaptorListView.as_view(), name="api-adaptors"),
+    path("adaptors/<str:name>", AdaptorView.as_view(), name="api-adaptor"),
     path("workflows", WorkflowViewSet.as_view(LIST), name="api-workflows"),
     path("workflows/<str:id>", WorkflowViewSet.as_view(ONE), name="api-workflow"),
     path("jobs", JobViewSet.as_view(LIST), name="api-jobs"),

@@ -9,6 +9,9 @@ bounded channel. Questions and answers are JSON objects:
     step.state           {job}               -> {state: {…} or null}
     echo.wrote           {system, id, hash}  -> {}
     echo.came_from_us    {system, id, hash}  -> {ours: true or false}
+    secret.learn         {secret}            -> {}      masked from now on wherever the platform keeps something
+    token.refresh        {connection, stale} -> {access_token} | {refused: sentence} | {unavailable: sentence}
+                         `connection` is an alias, `stale` the SHA-256 of the access token that was refused
 """
 
 from typing import Any, Protocol

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
 from typing import Any
 
 from jobs.adaptors.context import Context
+from jobs.adaptors.errors import Unavailable
+from jobs.adaptors.oauth import MustConnectAgain
+from jobs.language.channel import Channel, ChannelError
 from jobs.language.contract import Connection, Request
 from jobs.language.session import Session
 
@@ -28,13 +32,14 @@ class NoConnection(Exception):
 class Connections:
     """Clients by alias, and which of them an error came from."""
 
-    def __init__(self, *, request: Request, session: Session, connect: Connect) -> None:
+    def __init__(self, *, request: Request, session: Session, channel: Channel, connect: Connect) -> None:
         self._session = session
+        self._channel = channel
         self._by_alias: dict[str, Connection] = {}
         self._contexts: dict[str, Context] = {}
         self.clients: dict[str, Any] = {}
         for connection in _wanted(request):
-            context = self._context(connection.alias, request)
+            context = self._context(connection, request)
             try:
                 client = connect(connection.adaptor, dict(connection.configuration), context)
             except Exception as error:
@@ -44,7 +49,8 @@ class Connections:
             self._contexts[connection.alias] = context
             self.clients[connection.alias] = client
 
-    def _context(self, alias: str, request: Request) -> Context:
+    def _context(self, connection: Connection, request: Request) -> Context:
+        alias = connection.alias
         return Context(
             log=partial(self._log, alias),
             trace=partial(self._session.trace, alias),
@@ -52,7 +58,31 @@ class Connections:
             allowed_hosts=request.allowed_hosts,
             allow_private=request.allow_private,
             idempotency_key=request.run.idempotency_key,
+            learn=self._learn,
+            refresh=partial(self._refresh, alias) if connection.renewable else None,
         )
+
+    def _learn(self, secret: str) -> None:
+        """A log-in gave a token: the platform must know it too, or a log that quotes it would keep it."""
+        try:
+            self._channel.ask("secret.learn", {"secret": secret})
+        except ChannelError as error:
+            raise Unavailable(f"The log-in could not be kept secret: {error}", sent=False) from None
+
+    def _refresh(self, alias: str, token: str) -> str:
+        """The token after the one that was refused. Only the platform can get it: it has what that takes."""
+        stale = hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+        self._session.last_connection = alias
+        try:
+            answer = self._channel.ask("token.refresh", {"connection": alias, "stale": stale})
+        except ChannelError as error:
+            raise Unavailable(f"The access token could not be renewed: {error}", sent=False) from None
+        if answer.get("refused"):
+            raise MustConnectAgain(str(answer["refused"]), sent=False)
+        if answer.get("unavailable"):
+            raise Unavailable(str(answer["unavailable"]), sent=False)
+        self._session.log("info", "The access token was refused and has been renewed.", source=alias)
+        return str(answer["access_token"])
 
     def _log(self, alias: str, level: str, text: str) -> None:
         self._session.log(level, text, source=alias)

@@ -36,6 +36,7 @@ class Connection:
     configuration: JSONObject
     credential: str | None = None  # its id, so that an error can say which connection is meant
     credential_name: str | None = None
+    renewable: bool = False  # its access token can be exchanged for the next while the run goes on
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from types import TracebackType
 
 from jobs.adaptors.errors import AdaptorError
+from jobs.adaptors.oauth import MustConnectAgain
 from jobs.language import plain
 from jobs.language.channel import ChannelError
 from jobs.language.connections import Connections, NoConnection
@@ -90,6 +91,8 @@ class Explainer:
         )
 
     def _verdict(self, error: BaseException, frames: list[TracebackType], line: int | None) -> Verdict:
+        if isinstance(error, MustConnectAgain):
+            return Outcome.EXCEPTION, _not_connected_any_more(error, self._connections.source_of(error))
         if isinstance(error, AdaptorError):
             return Outcome.FAILED, adaptor_failure(error, self._connections.source_of(error))
         if isinstance(error, Told):
@@ -249,6 +252,12 @@ def adaptor_failure(error: AdaptorError, connection: Connection | None) -> Failu
         connection=connection.alias if connection else None,
         credential=connection.credential if connection else None,
     )
+
+
+def _not_connected_any_more(error: MustConnectAgain, connection: Connection | None) -> Failure:
+    """As it would be told if the run had not begun yet: no code and no data of the job can mend it."""
+    failure = adaptor_failure(error, connection)
+    return replace(failure, type="CredentialLoadError", status=None, retryable=False)
 
 
 def _told(error: BaseException) -> Verdict:

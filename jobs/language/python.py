@@ -46,7 +46,7 @@ def run(
         outcome, failure = not_compiled(error)
         return Ending(outcome=outcome, failure=failure, content=content)
     try:
-        connections = Connections(request=request, session=session, connect=connect)
+        connections = Connections(request=request, session=session, channel=channel, connect=connect)
     except NoConnection as error:
         outcome, failure = not_connected(error)
         return Ending(outcome=outcome, failure=failure, content=content)

@@ -61,9 +61,12 @@ class Session:
 
     def _count(self, exchange: dict[str, Any]) -> None:
         status, refused = exchange.get("status"), bool(exchange.get("error"))
-        if not isinstance(status, int):  # a protocol without numbers says in words that it was answered
-            self.unanswered += not exchange.get("outcome")
-            self.writes += bool(exchange.get("outcome")) and not refused
+        if exchange.get("protocol", "http") != "http":
+            # Databases and mail servers have no numbers: no error is their yes, an outcome with one their no.
+            self.writes += not refused
+            self.unanswered += refused and not exchange.get("outcome")
+        elif not isinstance(status, int):
+            self.unanswered += 1
         elif not 400 <= status < 500:
             self.writes += 1
 

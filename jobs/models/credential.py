@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import models
+from django.db.models.functions import Now
 
+from jobs.models.sealed import Sealed, Tried
 from openfn_platform.common.models import KeyField, Row
 from openfn_platform.common.tenancy import tenant_unique
 
@@ -16,6 +19,8 @@ class Credential(Row):
     name = models.CharField(max_length=120)
     adaptor = models.CharField(max_length=60)
     expires_at = models.DateTimeField(null=True, blank=True)
+    # The last warning that was sent about this date: so many days before it.
+    expiry_told = models.PositiveSmallIntegerField(null=True, editable=False)
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
@@ -25,18 +30,23 @@ class Credential(Row):
             tenant_unique("credential"),
             models.UniqueConstraint(fields=["project", "key"], name="credential_key_once"),
         ]
+        indexes = [
+            models.Index(
+                fields=["expires_at"],
+                name="credential_expires",
+                condition=models.Q(expires_at__isnull=False, archived_at=None),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
 
 
-class CredentialBody(Row):
+class CredentialBody(Tried, Sealed):
     """The values for one environment. The cipher is bound to this row's own id."""
 
     credential = models.ForeignKey("jobs.Credential", models.CASCADE, related_name="bodies")
     environment = models.CharField(max_length=30, default="main")
-    ciphertext = models.BinaryField(editable=False)
-    key_id = models.CharField(max_length=32, editable=False, db_index=True)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -48,6 +58,28 @@ class CredentialBody(Row):
 
     def __str__(self) -> str:
         return self.environment
+
+
+class CredentialPrevious(Tried, Sealed):
+    """Values that were replaced, kept for a week so that they can be put back.
+
+    Rows and not columns of the body: each replaced value has a week of its own, forgetting one is a plain DELETE,
+    and no ciphertext of the past opens in the row that runs read.
+    """
+
+    body = models.ForeignKey("jobs.CredentialBody", models.CASCADE, related_name="earlier")
+    replaced_at = models.DateTimeField(db_default=Now(), db_index=True, editable=False)
+    replaced_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, editable=False, related_name="+"
+    )
+
+    class Meta:
+        db_table = "credential_previous"
+        ordering = ["-id"]
+        verbose_name_plural = "previous values"
+
+    def __str__(self) -> str:
+        return f"values until {self.replaced_at:%d %b %Y, %H:%M}"
 
 
 class ProjectCredential(Row):

@@ -194,6 +194,10 @@ class HttpClient:
     def close(self) -> None:
         self._client.close()
 
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Mask these too from now on."""
+        self._redact.learn(secrets)
+
     def address(self, path: str, params: Mapping[str, object] | None = None) -> str:
         """The full address of a path, as `request` would call it."""
         return add_params(join_url(self._base_url, path), params)
@@ -246,7 +250,7 @@ class HttpClient:
         content: bytes | None = None,
     ) -> str:
         """Tell the trace about a request that a dry run does not send; answers its masked address."""
-        call = _Call(method=method, url=self.address(path, params), content=content)
+        call = _Call(method=method, url=self.address(path, params), content=content, write=True)
         self._policy.check_host(httpx.URL(call.url).host)
         entry = self._entry(call, None, b"", None, 1, datetime.now(UTC), time.monotonic())
         if self._trace is not None:

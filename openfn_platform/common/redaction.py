@@ -65,7 +65,14 @@ class Redactor:
     """Replaces known secrets, longest first, in every spelling that an HTTP exchange gives them."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        kept = sorted({each for each in secrets if len(each) >= SHORTEST_SECRET}, key=len, reverse=True)
+        self._known: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+        self.learn(secrets)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """More of them, as when a token is renewed; what was known stays known."""
+        self._known |= {each for each in secrets if len(each) >= SHORTEST_SECRET}
+        kept = sorted(self._known, key=len, reverse=True)
         spellings = [
             spelling for secret in kept for spelling in (_spelled(secret), re.escape(_base64(secret)))
         ]

@@ -2,73 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-from jobs.models import Job
+from openfn_platform.demo import country
+from openfn_platform.demo.parts import DemoCredential, DemoJob, DemoTrigger, setting
+from openfn_platform.demo.standins.carto.partner import Carto
+from openfn_platform.demo.standins.dhis2.partner import DHIS2
+from openfn_platform.demo.standins.dhis2.seeds import REGISTERED, REGISTRATION_REPORT
 from openfn_platform.demo.standins.openmrs.partner import OpenMRS
 from openfn_platform.demo.standins.openmrs.seeds import CLINIC, NATIONAL_ID, REGISTRATION
 from openfn_platform.demo.standins.twilio import Twilio
 from triggers.models import FlowEvent, ScheduleKind
-from triggers.specs import FlowSpec, MessageSpec, ScheduleSpec, TriggerSpec
+from triggers.specs import FlowSpec, MessageSpec, ScheduleSpec
 
 PROJECT_KEY = "clinic-registration"
 PROJECT_NAME = "Clinic registration"
-PROJECT_TEXT = "The demo: CommCare registrations become OpenMRS patients, and patients get a text message."
-TIME_ZONE = "Africa/Nairobi"
+PROJECT_TEXT = "The demo: CommCare registrations become OpenMRS patients, patients get a text message, DHIS2 gets the numbers."
+TIME_ZONE = country.TIME_ZONE
 
 FORM_XMLNS = "http://openrosa.org/formdesigner/clinic-registration"
 FORM_ID_PATH = "form.meta.instanceID"
 COUNTRY = "TZ"
 SUPERVISOR = "+255754000100"
 LEAD = "+255754000200"
-
-_JOBS = Path(__file__).with_name("jobs")
-
-
-@dataclass(frozen=True, kw_only=True)
-class DemoCredential:
-    """A credential for one stand-in; `address` is the field that says where that is."""
-
-    key: str  # also the alias in the jobs and the name of the adaptor
-    name: str
-    standin: str
-    address: str
-    values: Mapping[str, str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class DemoJob:
-    """One job. Its file in `jobs/` has the name of its key."""
-
-    key: str
-    name: str
-    workflow: str
-    description: str
-    connections: tuple[str, ...]
-    settings: tuple[Mapping[str, Any], ...] = ()
-
-    @property
-    def code(self) -> str:
-        return (_JOBS / f"{self.key.replace('-', '_')}.py").read_text("utf-8")
-
-
-@dataclass(frozen=True, kw_only=True)
-class DemoTrigger:
-    """One trigger, with what it says once the jobs are there."""
-
-    key: str
-    name: str
-    job: str
-    follows: tuple[str, ...] = ()  # the jobs that its spec names
-    spec: Callable[[Mapping[str, Job]], TriggerSpec]
-
-
-def _setting(key: str, label: str, default: str) -> dict[str, Any]:
-    return {"key": key, "label": label, "type": "text", "default": default}
+CLINICS = ["Kigoma Clinic = LM-N-01", "Community Outreach = LM-N-02"]
 
 
 CREDENTIALS = (
@@ -91,17 +48,33 @@ CREDENTIALS = (
             "from": Twilio.settings["numbers"][0],
         },
     ),
+    DemoCredential(
+        key="dhis2",
+        name="DHIS2 of the country",
+        standin="dhis2",
+        address="hostUrl",
+        values={"username": DHIS2.settings["username"], "password": DHIS2.settings["password"]},
+    ),
+    DemoCredential(
+        key="carto",
+        name="Public map",
+        standin="carto",
+        address="baseUrl",
+        values={"account": Carto.settings["account"], "apiKey": Carto.settings["api_key"]},
+        optional=True,  # its stand-in needs a database of its own
+    ),
 )
 
 WORKFLOWS = {
     "registration": "Registration",
     "weekly-export": "Weekly export",
     "payment-confirmation": "Payment confirmation",
+    **country.WORKFLOWS,
 }
 
-_CLINIC_NAME = _setting("clinic", "Name of the clinic", "Kigoma Clinic")
-_COUNTRY = _setting("country", "Country of telephone numbers without one", COUNTRY)
-_VISIT_TYPE = _setting("visit_type", "Encounter type of a registration in OpenMRS", REGISTRATION)
+_CLINIC_NAME = setting("clinic", "Name of the clinic", "Kigoma Clinic")
+_COUNTRY = setting("country", "Country of telephone numbers without one", COUNTRY)
+_VISIT_TYPE = setting("visit_type", "Encounter type of a registration in OpenMRS", REGISTRATION)
 
 REGISTER = DemoJob(
     key="register-patient",
@@ -110,8 +83,8 @@ REGISTER = DemoJob(
     description="Makes the patient of a CommCare registration form in OpenMRS, and notes the visit.",
     connections=("openmrs",),
     settings=(
-        _setting("id_type", "Type of the national ID in OpenMRS", NATIONAL_ID),
-        _setting("location", "Location in OpenMRS", CLINIC),
+        setting("id_type", "Type of the national ID in OpenMRS", NATIONAL_ID),
+        setting("location", "Location in OpenMRS", CLINIC),
         _VISIT_TYPE,
     ),
 )
@@ -129,18 +102,21 @@ ALERT = DemoJob(
     workflow="registration",
     description="Takes back what a refused registration left behind, and tells the supervisor what to correct.",
     connections=("sms", "openmrs"),
-    settings=(_setting("supervisor", "Telephone number of the supervisor", SUPERVISOR),),
+    settings=(setting("supervisor", "Telephone number of the supervisor", SUPERVISOR),),
 )
 EXPORT = DemoJob(
     key="weekly-export",
     name="Weekly export",
     workflow="weekly-export",
-    description="Counts the registrations of the week and sends the count to the programme lead.",
-    connections=("openmrs", "sms"),
+    description="Reports the registrations of the week to DHIS2 by clinic, and their number to the programme lead.",
+    connections=("openmrs", "dhis2", "sms"),
     settings=(
+        setting("data_set", "Data set in DHIS2", REGISTRATION_REPORT),
+        setting("data_element", "Data element of the registrations in DHIS2", REGISTERED),
+        setting("clinics", "Location in OpenMRS = code in DHIS2", CLINICS),
         _VISIT_TYPE,
         _CLINIC_NAME,
-        _setting("lead", "Telephone number of the programme lead", LEAD),
+        setting("lead", "Telephone number of the programme lead", LEAD),
     ),
 )
 PAYMENT = DemoJob(
@@ -151,7 +127,7 @@ PAYMENT = DemoJob(
     connections=("sms",),
     settings=(_COUNTRY,),
 )
-JOBS = (REGISTER, WELCOME, ALERT, EXPORT, PAYMENT)
+JOBS = (REGISTER, WELCOME, ALERT, EXPORT, PAYMENT, *country.JOBS)
 
 ARRIVAL = DemoTrigger(
     key="registration-form",
@@ -187,6 +163,7 @@ TRIGGERS = (
         job=PAYMENT.key,
         spec=lambda jobs: MessageSpec(criteria=[{"inclusion": {"event": "payment.confirmed"}}]),
     ),
+    *country.TRIGGERS,
 )
 
 

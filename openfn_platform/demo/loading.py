@@ -21,7 +21,9 @@ from jobs.models import Credential, Job, JobState, JobVersion, Workflow
 from jobs.workflows import workflow_create
 from openfn_platform.common.errors import PlatformError
 from openfn_platform.demo import clinic
+from openfn_platform.demo.forwarding import forms_forward
 from openfn_platform.demo.keeping import Kept
+from openfn_platform.demo.parts import DemoCredential, DemoJob, DemoTrigger
 from openfn_platform.projects.actors import PLATFORM
 from openfn_platform.projects.founding import project_create
 from openfn_platform.projects.models import ApiToken, Project, Scope, User
@@ -53,6 +55,9 @@ def demo_load(*, standins: Mapping[str, str], owner: User, kept: Kept, say: Say)
         say(f"The project “{project.name}” was archived; it stays as it is.")
         return Loaded()
     for credential in clinic.CREDENTIALS:
+        if credential.standin not in standins:
+            say(f"no stand-in for {credential.standin}, so what needs “{credential.name}” is left out")
+            continue
         with _told(say):
             _credential(project, credential, standins[credential.standin], say)
     jobs = _jobs(project, say)
@@ -61,6 +66,8 @@ def demo_load(*, standins: Mapping[str, str], owner: User, kept: Kept, say: Say)
             _trigger(trigger, jobs, say)
     with _told(say):
         _commcare_door(project, kept, say)
+    if "commcare" in standins:
+        forms_forward(commcare=standins["commcare"], kept=kept, say=say)
     return Loaded(api_token=_token(project, kept, say), inboxes=_inboxes(project))
 
 
@@ -100,7 +107,7 @@ def _project(owner: User, say: Say) -> Project:
 # ---- credentials -----------------------------------------------------------------------------------------
 
 
-def _credential(project: Project, plan: clinic.DemoCredential, url: str, say: Say) -> None:
+def _credential(project: Project, plan: DemoCredential, url: str, say: Say) -> None:
     values = {**plan.values, plan.address: url}
     found = Credential.objects.filter(project=project, key=plan.key).first()
     if found is None:
@@ -123,7 +130,10 @@ def _credential(project: Project, plan: clinic.DemoCredential, url: str, say: Sa
 def _jobs(project: Project, say: Say) -> dict[str, Job]:
     """The demo's jobs that are there and not archived, by key."""
     found: dict[str, Job] = {}
+    known = set(Credential.objects.filter(project=project).values_list("key", flat=True))
     for plan in clinic.JOBS:
+        if not known.issuperset(plan.connections):
+            continue
         workflow = Workflow.objects.filter(project=project, key=plan.workflow).first()
         if workflow is None:
             workflow = workflow_create(
@@ -138,7 +148,7 @@ def _jobs(project: Project, say: Say) -> dict[str, Job]:
 
 
 @transaction.atomic
-def _job(project: Project, workflow: Workflow, plan: clinic.DemoJob, say: Say) -> Job | None:
+def _job(project: Project, workflow: Workflow, plan: DemoJob, say: Say) -> Job | None:
     job = Job.objects.filter(workflow=workflow, key=plan.key).select_related("latest_version").first()
     if job is not None and job.archived_at is not None:
         return None
@@ -164,7 +174,7 @@ def _is_ours(version: JobVersion | None) -> bool:
     return version is not None and version.author_id is None and version.note == NOTE
 
 
-def _version(project: Project, job: Job, plan: clinic.DemoJob) -> JobVersion:
+def _version(project: Project, job: Job, plan: DemoJob) -> JobVersion:
     credentials = {each.key: each for each in Credential.objects.filter(project=project)}
     return draft_save(
         job=job,
@@ -178,7 +188,7 @@ def _version(project: Project, job: Job, plan: clinic.DemoJob) -> JobVersion:
     )
 
 
-def _trigger(plan: clinic.DemoTrigger, jobs: Mapping[str, Job], say: Say) -> None:
+def _trigger(plan: DemoTrigger, jobs: Mapping[str, Job], say: Say) -> None:
     needed = [plan.job, *plan.follows]
     if any(key not in jobs for key in needed):  # a job was archived
         return

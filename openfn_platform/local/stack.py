@@ -23,7 +23,8 @@ from openfn_platform.local.redis import Redis
 from openfn_platform.local.supervisor import OURSELVES, Child, Step, Supervisor
 
 FIRST_PAGE = "/admin/"
-STANDINS = ("openmrs", "twilio")
+STANDINS = ("openmrs", "twilio", "dhis2", "commcare", "carto")
+CARTO_DATABASE = "demo_carto"
 # Who is stopped first: nobody may lose what it still needs to finish.
 WEB, BEAT, WORKER, STANDIN, REDIS, POSTGRES = range(6)
 # On two cores a second web process costs more memory than it brings; threads wait for the database.
@@ -123,7 +124,11 @@ class Stack:
             name: port if is_free(port := ports.get(name, 0)) and port else some_port() for name in STANDINS
         }
         self._folder.remember(standin_ports=ports)
+        children: dict[str, Child] = {}
         for name in STANDINS:
+            settings = self._carto_settings() if name == "carto" else {}
+            if settings is None:
+                continue
             file = self._folder.folder("standins") / f"{name}.json"
             options = ("--port", str(ports[name]), "--data", str(file), "--die-with-parent")
             command = self._python(
@@ -132,10 +137,28 @@ class Stack:
                 name,
                 *options,
                 stop_rank=STANDIN,
-                environment=os.environ,
+                environment=os.environ | {"STANDIN_CONFIG": json.dumps(settings)},
             )
-            child = self._supervisor.start(command, sink=self._standin_listener(name))
+            children[name] = self._supervisor.start(command, sink=self._standin_listener(name))
+        for name, child in children.items():
             self._wait(lambda name=name: name in self._standins, child, seconds=30)  # type: ignore[misc]
+
+    def _carto_settings(self) -> dict[str, str] | None:
+        """With a database of its own in our own server; None when there is none.
+
+        Making it also closes the server's other databases to everybody, which is not ours to do elsewhere.
+        """
+        if self._postgres is None:
+            self._say("no CARTO in the demo: its database is only made in the PostgreSQL that `up` starts")
+            return None
+        step = self._supervisor.begin(
+            self._python("carto-database", "openfn_platform.demo.standins.carto.database", CARTO_DATABASE)
+        )
+        if self._supervisor.finish(step, seconds=60) != 0:
+            self._say("no CARTO in the demo: its database could not be made; the lines above say why")
+            return None
+        settings: dict[str, str] = json.loads(step.lines[-1])
+        return settings
 
     def _standin_listener(self, name: str) -> Callable[[str], bool]:
         def listen(line: str) -> bool:

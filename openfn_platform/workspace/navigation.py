@@ -16,8 +16,9 @@ from openfn_platform.projects.current import ALL, current_project, projects_of
 from openfn_platform.projects.scoping import scoped
 from runs.models import Incident
 
-# (title, icon, app_label.model or "index", what it is for)
+# (title, icon, app_label.model or a page for everybody, what it is for)
 Page = tuple[str, str, str, str]
+FOR_EVERYBODY = {"index": "admin:index", "adaptors": "adaptors"}  # the name of the page's address
 GROUPS: tuple[tuple[str, tuple[Page, ...]], ...] = (
     (
         "Watch",
@@ -68,6 +69,12 @@ GROUPS: tuple[tuple[str, tuple[Page, ...]], ...] = (
                 "jobs.credential",
                 "Encrypted log-ins to partner systems; secrets are never shown again.",
             ),
+            (
+                "Adaptors",
+                "extension",
+                "adaptors",
+                "The systems that jobs can speak to: what they offer, with examples.",
+            ),
             ("Inboxes", "move_to_inbox", "triggers.inbox", "The addresses that partner systems post to."),
         ),
     ),
@@ -106,7 +113,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     allowed = _allowed(request)
     groups: list[dict[str, Any]] = []
     for title, pages in GROUPS:
-        items = [_item(request, page) for page in pages if page[2] == "index" or page[2] in allowed]
+        items = [_item(request, page) for page in pages if page[2] in FOR_EVERYBODY or page[2] in allowed]
         if items:
             groups.append({"title": title, "separator": bool(groups), "items": items})
     return groups
@@ -122,11 +129,11 @@ def _allowed(request: HttpRequest) -> set[str]:
 
 def _item(request: HttpRequest, page: Page) -> dict[str, Any]:
     title, icon, target, explanation = page
-    name = "index" if target == "index" else f"{target.replace('.', '_')}_changelist"
+    name = FOR_EVERYBODY.get(target) or f"admin:{target.replace('.', '_')}_changelist"
     item: dict[str, Any] = {
         "title": format_html('<span title="{}">{}</span>', explanation, title),
         "icon": icon,
-        "link": reverse(f"admin:{name}"),
+        "link": reverse(name),
     }
     if target == "runs.incident" and (count := open_incidents(request)):
         item |= {"badge": str(count), "badge_variant": "danger"}

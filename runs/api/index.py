@@ -26,7 +26,7 @@ class IndexView(TokenView):
         responses={200: {"type": "object", "additionalProperties": {"type": "string", "format": "uri"}}},
     )
     def get(self, request: Request) -> Response:
-        names = (*LISTS, "schema")
+        names = (*LISTS, "adaptors", "message-examples", "schema")
         return Response({name: request.build_absolute_uri(reverse(f"api-{name}")) for name in names})
 
 

@@ -22,6 +22,7 @@ from runs.api.serializers import MessageDetailSerializer, MessageSerializer
 from runs.models import WorkOrder
 from triggers.explaining import matching_explain
 from triggers.models import Message, MessagePayload
+from triggers.parsing import came_as_json
 
 _BODY = OpenApiResponse(
     response=OpenApiTypes.OBJECT, description="The body byte for byte as it was sent; ETag is its SHA-256."
@@ -73,8 +74,15 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Message]
         unchanged = not_modified(request=request, digest=digest)
         if unchanged is not None:
             return unchanged
-        raw = payload.values_list("raw", flat=True).first()
-        if raw is None:
+        found = payload.values_list("raw", flat=True).first()
+        if found is None:
             raise BodyGone()
+        raw = bytes(found)
+        as_json = came_as_json(raw, message.content_type)
         audit("payload opened", self.actor, project=self.project, target=message, changes={"what": "body"})
-        return raw_answer(chunks=[bytes(raw)], size=len(raw), digest=digest, content_type="application/json")
+        return raw_answer(
+            chunks=[raw],
+            size=len(raw),
+            digest=digest,
+            content_type="application/json" if as_json else message.content_type,
+        )

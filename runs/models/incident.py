@@ -73,7 +73,7 @@ class Notification(Row):
 
     project = models.ForeignKey("projects.Project", models.PROTECT, null=True, blank=True, related_name="+")
     incident = TenantKey("runs.Incident", null=True, blank=True, related_name="notifications")
-    kind = models.CharField(max_length=20)  # opened | reminder | closed | list | alarm
+    kind = models.CharField(max_length=20)  # opened | reminder | closed | list | alarm | expiry
     cause = models.CharField(max_length=120)  # with kind and recipient: exactly one mail per cause
     recipient = models.EmailField(max_length=254)
     subject = models.CharField(max_length=200)

@@ -22,7 +22,7 @@ from runs.notifications.links import incident_url, run_url
 from runs.notifications.outlook import outlook_of
 from runs.notifications.recipients import Audience, Recipient
 
-OPENED, REMINDER, CLOSED, LIST = "opened", "reminder", "closed", "list"
+OPENED, REMINDER, CLOSED, LIST, EXPIRY = "opened", "reminder", "closed", "list", "expiry"
 PLATFORM = "Platform"
 OTHERS_NAMED = 10
 

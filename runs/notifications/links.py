@@ -20,3 +20,7 @@ def run_url(run_id: uuid.UUID) -> str:
 def incidents_url() -> str:
     """All of them: for a list that had to be cut."""
     return f"{settings.PUBLIC_URL}/admin/runs/incident/"
+
+
+def credential_url(credential_id: object) -> str:
+    return f"{settings.PUBLIC_URL}/admin/jobs/credential/{credential_id}/change/"

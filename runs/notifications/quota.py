@@ -20,8 +20,8 @@ from openfn_platform.common.ids import uuid7
 from openfn_platform.common.text import one_line, plural
 from runs.models import Incident, Notification
 from runs.models.incident import NotificationState
-from runs.notifications.letters import LIST, PLATFORM, tidy, time_for
-from runs.notifications.links import incident_url, incidents_url
+from runs.notifications.letters import EXPIRY, LIST, PLATFORM, tidy, time_for
+from runs.notifications.links import credential_url, incident_url, incidents_url
 from runs.notifications.recipients import Recipient, may_be_told, recipient_by_address
 
 MAILS_AN_HOUR = 10
@@ -171,6 +171,11 @@ def _gather(recipient: str, held: Sequence[Notification]) -> Notification:
     return letter
 
 
+def _page(mail: Notification) -> str:
+    """Where a mail leads that is about no incident."""
+    return credential_url(mail.cause.partition("/")[0]) if mail.kind == EXPIRY else incidents_url()
+
+
 def _entry(mails: Sequence[Notification], incidents: dict[object, Incident], person: Recipient) -> Entry:
     newest = max(mails, key=lambda mail: mail.pk)
     incident = incidents.get(newest.incident_id)
@@ -178,5 +183,5 @@ def _entry(mails: Sequence[Notification], incidents: dict[object, Incident], per
         subject=newest.subject,
         at=time_for(newest.created_at, person),
         more=plural(len(mails) - 1, "more mail") if len(mails) > 1 else "",
-        url=incident_url(incident) if incident else incidents_url(),
+        url=incident_url(incident) if incident else _page(newest),
     )

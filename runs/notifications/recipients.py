@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.db.models import Exists, OuterRef, QuerySet
 
 from openfn_platform.common.text import one_line
-from openfn_platform.projects.models import Membership, Project, User
+from openfn_platform.projects.models import Membership, Project, Role, User
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +50,13 @@ def audience_of(*, project_id: uuid.UUID | None) -> Audience:
         people=_people(User.objects.filter(is_active=True, is_superuser=True)),
         nobody_subscribed=project_id is not None,
     )
+
+
+def administrators_of(*, project_id: uuid.UUID) -> tuple[Recipient, ...]:
+    """The active owners and admins of a project, whatever they subscribed to; else the active superusers."""
+    senior = Membership.objects.filter(project_id=project_id, role__in=(Role.OWNER, Role.ADMIN))
+    people = _people(User.objects.filter(is_active=True, pk__in=senior.values("user_id")))
+    return people or _people(User.objects.filter(is_active=True, is_superuser=True))
 
 
 def recipient_by_address(*, email: str) -> Recipient:

@@ -33,7 +33,13 @@ class Redactor:
     """Replaces every known form of the given secrets; call it with text, `data` with bytes."""
 
     def __init__(self, secrets: Any) -> None:
-        values = sorted(set(_values(secrets, key="")))
+        self._known: set[str] = set()
+        self.learn(secrets)
+
+    def learn(self, secrets: Any) -> None:
+        """More of them, as when a token arrives while the run goes on; what was known stays known."""
+        self._known |= set(_values(secrets, key=""))
+        values = sorted(self._known)
         forms = {form for value in values for form in _forms(value)}
         # Longest first: a secret that contains another one is replaced as a whole.
         ordered = sorted(forms, key=lambda form: (-len(form), form))

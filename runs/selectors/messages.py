@@ -16,6 +16,7 @@ from runs.selectors.payloads import SHOWN, Payload
 from runs.selectors.trees import light
 from triggers.explaining import Explained, matching_explain
 from triggers.models import InboxAuth, Message, MessagePayload, Trigger
+from triggers.parsing import came_as_json
 
 MOST_ORDERS = 20
 MOST_EXPLAINED = 50
@@ -98,15 +99,18 @@ def payload_of(message: Message) -> MessagePayload | None:
 
 
 def body_payload(message: Message, *, raw: bool) -> Payload:
-    """The body laid out, or exactly as it came."""
+    """The body laid out as jobs get it, so XML and forms as JSON; or exactly as it came."""
     payload = payload_of(message)
     if payload is None:
         return Payload(text="", size=message.size, whole=True, gone=True)
     body = bytes(payload.raw)
+    small = len(body) <= SHOWN
+    if not raw and small and not came_as_json(body, message.content_type):
+        body = json.dumps(payload.body, ensure_ascii=False).encode()
     text = body[: SHOWN * 2].decode("utf-8-sig", "replace")
-    if not raw and len(body) <= SHOWN:
+    if not raw and small:
         text = pretty_json(text)
-    return Payload(text=text[:SHOWN], size=len(body), whole=len(body) <= SHOWN and len(text) <= SHOWN)
+    return Payload(text=text[:SHOWN], size=message.size, whole=small and len(text) <= SHOWN)
 
 
 def headers_of(message: Message) -> dict[str, Any] | None:

@@ -25,8 +25,8 @@ def schema() -> dict[str, Any]:
 
 def test_the_index_names_every_list(api: Caller, clinic: Clinic):
     index = api.get("").json()
-    assert set(index) == {*LISTS, "sent", "schema"}
-    for name in LISTS:
+    assert set(index) == {*LISTS, "sent", "adaptors", "message-examples", "schema"}
+    for name in (*LISTS, "adaptors", "message-examples"):
         assert api.get(index[name]).status_code == 200
 
 

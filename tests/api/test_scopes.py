@@ -42,6 +42,10 @@ TABLE: dict[str, tuple[str, tuple[str, ...], str]] = {
     "api-job-run": ("POST", OPERATE, "operate"),
     "api-triggers": ("GET", READ, "read"),
     "api-trigger": ("GET", READ, "read"),
+    "api-adaptors": ("GET", READ, "read"),
+    "api-adaptor": ("GET", READ, "read"),
+    "api-message-examples": ("GET", READ, "read"),
+    "api-message-example": ("GET", READ, "read"),
     "api-workflows": ("GET", READ, "read"),
     "api-workflow": ("GET", READ, "read"),
     "api-incidents": ("GET", READ, "read"),
@@ -67,7 +71,8 @@ def address_of(name: str, things: dict[str, Any]) -> str:
     noun = name.removeprefix("api-").split("-")[0]
     if name.startswith("api-run-cancel"):
         noun = "waiting"
-    return "/" + ADDRESSES[name].replace("<str:id>", str(things.get(noun, UNKNOWN))).replace("<str:seq>", "1")
+    path = ADDRESSES[name].replace("<str:key>", "generic_json").replace("<str:name>", "http")
+    return "/" + path.replace("<str:id>", str(things.get(noun, UNKNOWN))).replace("<str:seq>", "1")
 
 
 def things_of(clinic: Clinic) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from triggers.matching import matches
 from triggers.models import Inbox, InboxAuth, Trigger
 
 OPENMRS, TWILIO = "http://127.0.0.1:8101", "http://127.0.0.1:8102"
+DHIS2, CARTO = "http://127.0.0.1:8103", "http://127.0.0.1:8104"
 ROWS = (
     ApiToken,
     Credential,
@@ -44,7 +45,7 @@ ROWS = (
 
 @pytest.fixture(scope="module")
 def first_load(django_db_setup, django_db_blocker, tmp_path_factory):
-    """Loaded once for all tests of this module: checking the code of five jobs takes seconds."""
+    """Loaded once for all tests of this module: checking the code of all jobs takes seconds."""
     secrets = tmp_path_factory.mktemp("demo") / "demo.json"
     with django_db_blocker.unblock(), transaction.atomic():
         owner = factories.superuser()
@@ -64,7 +65,8 @@ def demo(first_load, db):
 def load(*options, openmrs=OPENMRS):
     output = StringIO()
     call_command(
-        "demo_load", "--standin", f"openmrs={openmrs}", "--standin", f"twilio={TWILIO}", *options,
+        "demo_load", "--standin", f"openmrs={openmrs}", "--standin", f"twilio={TWILIO}",
+        "--standin", f"dhis2={DHIS2}", "--standin", f"carto={CARTO}", *options,
         stdout=output, stderr=StringIO(),
     )  # fmt: skip
     return json.loads(output.getvalue().splitlines()[-1])
@@ -197,7 +199,7 @@ def test_an_archived_project_has_no_doors(demo):
 def test_it_asks_for_a_stand_in_that_it_does_not_know(demo, monkeypatch):
     monkeypatch.delitem(os.environ, "STANDINS", raising=False)
     with pytest.raises(CommandError, match="--standin twilio="):
-        call_command("demo_load", "--standin", f"openmrs={OPENMRS}")
+        call_command("demo_load", "--standin", f"openmrs={OPENMRS}", "--standin", f"dhis2={DHIS2}")
 
 
 def test_the_forms_are_what_the_trigger_waits_for_and_only_the_last_one_lacks_a_digit():

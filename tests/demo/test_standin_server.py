@@ -15,6 +15,7 @@ import pytest
 
 from openfn_platform.demo.standins.openmrs.seeds import CLINIC, NATIONAL_ID
 from openfn_platform.demo.standins.process import Standin, StandinFailed
+from tests.demo.listener import listening
 
 SESSION = "/ws/rest/v1/session"
 PATIENT = "/ws/rest/v1/patient"
@@ -332,3 +333,51 @@ def test_reset_forgets_everything_but_what_a_new_system_has(standin, client):
     assert (state["patient"], state["person"]) == ([], [])
     assert len(state["location"]) == 3
     assert client.post(PATIENT, json=patient("AB123456")).status_code == 201
+
+
+# Requests of its own
+
+
+def test_a_callback_is_made_again_with_growing_waits_until_it_is_taken():
+    with listening(500, 404) as heard, Standin.start("commcare") as standin:
+        standin.configure(forward_forms_to=heard.url, forward_retry_seconds=0.1)
+        standin.call("POST", "registrations", {"count": 1})
+        first, second, third = heard.wait_for(3)
+        time.sleep(0.25)
+    assert len(heard.posted) == 3
+    assert first.body == second.body == third.body
+    assert second.at - first.at >= 0.1
+    assert third.at - second.at >= 0.2
+
+
+def test_a_callback_that_nobody_takes_is_given_up():
+    with listening(*[503] * 9) as heard, Standin.start("commcare") as standin:
+        standin.configure(forward_forms_to=heard.url, forward_retry_seconds=0.01)
+        standin.call("POST", "registrations", {"count": 1})
+        assert len(heard.wait_for(5)) == 5
+        time.sleep(0.3)
+        assert standin.state()["form"]
+    assert len(heard.posted) == 5
+
+
+def test_a_callback_to_nobody_harms_nothing():
+    with listening() as gone:
+        pass
+    with Standin.start("commcare") as standin:
+        standin.configure(forward_forms_to=gone.url, forward_retry_seconds=0.01)
+        standin.call("POST", "registrations", {"count": 1})
+        time.sleep(0.3)
+        assert len(standin.state()["form"]) == 5
+
+
+def test_a_callback_is_made_once_unless_told_otherwise():
+    form = {"To": "+255712345678", "From": "+15005550006", "Body": "Clinic tomorrow"}
+    with listening(500) as heard, Standin.start("twilio") as standin:
+        standin.configure(sent_after=0.0, delivered_after=60)
+        account = standin.call("GET", "config")
+        auth = (account["account_sid"], account["auth_token"])
+        url = f"{standin.url}/2010-04-01/Accounts/{auth[0]}/Messages.json"
+        httpx.post(url, data={**form, "StatusCallback": heard.url}, auth=auth)
+        heard.wait_for(1)
+        time.sleep(0.2)
+    assert len(heard.posted) == 1

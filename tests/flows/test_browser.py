@@ -152,6 +152,35 @@ def test_a_failed_run_says_why_and_succeeds_when_it_is_retried_with_corrected_in
     expect(again).to_contain_text("attempt 2 Succeeded")
 
 
+def test_an_example_is_found_by_typing_and_the_criteria_are_tried_while_they_change(come, stage):
+    editor = come("editor")
+    page = editor.page
+    page.goto(stage.url("/admin/triggers/trigger/add/"))
+    page.get_by_role("button", name="Start from an example").click()
+    entries = page.locator("[data-filter-item]:visible")
+    page.locator("#q").fill("commcare submitted")
+    expect(entries).to_have_count(3)
+    page.locator("#q").fill("nobody sends this")
+    expect(page.get_by_text("None of the examples fits")).to_be_visible()
+    page.locator("#q").fill("form stub")
+    expect(entries).to_have_count(1)
+    page.locator("#q").fill("")
+
+    page.get_by_role("link", name="A form was submitted (JSON)").click()
+    page.get_by_role("link", name="This form with consent").click()
+    answer = page.locator("#match")
+    expect(answer).to_contain_text("It matches")
+    editor.write("pairs-0-inclusion", '{"form": {"consent": "no"}}')
+    expect(answer).to_contain_text('`form.consent` is "yes", not "no"')
+    page.locator("#sample").fill("<form><consent>no</consent></form>")
+    expect(answer).to_contain_text("It matches")
+    expect(answer).to_contain_text("Criteria and jobs see the XML so")
+    page.locator("#sample").fill("<form>")
+    expect(answer).to_contain_text("The body is not XML")
+    press(page, "Make the trigger")
+    expect(page.get_by_text("It is off: switch it on when all is ready.")).to_be_visible()
+
+
 def test_who_may_not_see_data_sees_the_run_but_neither_input_nor_log(come, stage):
     (run,) = stage.post({"kind": "greeting", "name": "Zawadi Mrisho"})
     assert stage.run_ended(run)["state"] == "success"
@@ -194,7 +223,11 @@ def test_every_page_fits_a_phone_by_day_and_by_night_without_an_error(come, stag
         wide += too_wide(page, address)
         first_row = links(page, "#result_list tbody", "[href*='/change/']")[:1]
         things |= {kind: one for kind in THINGS for one in first_row if f"/{kind}/" in one}
-    for address in things.values():
+    page.goto(stage.url("/admin/triggers/trigger/add/"))
+    page.get_by_role("button", name="Start from an example").click()
+    examples = page.url
+    one = f"{examples}&example=commcare_form_forwarding_xml"
+    for address in (*things.values(), examples, one, f"{one.replace('/examples/', '/add/')}&kind=message"):
         wide += too_wide(page, address)
     assert wide == []
     assert len(lists) > 12

@@ -143,18 +143,23 @@ class World:
 
     def post(self, body: Any, *, key: str | None = None) -> Accepted:
         """A message, taken the way the inbox takes it (without HTTP)."""
+        return self.post_raw(json.dumps(body).encode(), key=key)
+
+    def post_raw(
+        self, raw: bytes, *, content_type: str = "application/json", key: str | None = None
+    ) -> Accepted:
         listening = listening_at(address=self.inbox.address)
         assert listening is not None
         received = receive(
             listening=listening,
             key=None,
-            raw=json.dumps(body).encode(),
-            content_type="application/json",
+            raw=raw,
+            content_type=content_type,
             content_encoding="",
             method="POST",
             path=f"/inbox/{self.inbox.address}",
             query={},
-            headers={"content-type": "application/json", "x-api-key": "not to be kept"},
+            headers={"content-type": content_type, "x-api-key": "not to be kept"},
             idempotency_key=key,
         )
         return message_accept(received=received)

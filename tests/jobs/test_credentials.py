@@ -13,24 +13,21 @@ from django.db import connection
 from jobs.adaptors import registry
 from jobs.adaptors.context import Context
 from jobs.adaptors.errors import Timeout
+from jobs.credential_tests import TestFailed, credential_test
+from jobs.credential_values import BadCredential
 from jobs.credentials import (
-    BadCredential,
-    InUse,
-    TestFailed,
     credential_archive,
     credential_change,
     credential_create,
-    credential_lend,
-    credential_test,
-    credential_unlend,
-    credential_used_by,
     credential_visible,
 )
+from jobs.lending import credential_lend, credential_unlend
 from jobs.models import CredentialBody, ProjectCredential
 from jobs.opening import CredentialLoadError, credential_open
 from jobs.rotating import credentials_rotate
 from jobs.signals import credential_changed, credential_proved
 from jobs.trying import connection_try
+from jobs.usage import InUse, credential_used_by
 from openfn_platform.common.crypto import Cipher, new_key
 from openfn_platform.common.errors import Conflict, NotAllowed, NotFound
 from openfn_platform.projects.models import AuditEntry
@@ -314,11 +311,11 @@ def test_rotation_encrypts_everything_with_the_new_key(credential, settings, cap
     old = list(settings.CREDENTIAL_KEYS)
     settings.CREDENTIAL_KEYS = [new_key(), *old]
     call_command("rotate_credentials")
-    assert capsys.readouterr().out == "1 credential encrypted anew.\n"
+    assert capsys.readouterr().out == "1 stored secret encrypted anew.\n"
     settings.CREDENTIAL_KEYS = settings.CREDENTIAL_KEYS[:1]
     assert opened(credential) == VALUES
     call_command("rotate_credentials")
-    assert capsys.readouterr().out == "0 credentials encrypted anew.\n"
+    assert capsys.readouterr().out == "0 stored secrets encrypted anew.\n"
 
 
 def test_rotation_goes_through_more_than_one_batch(cast, settings):

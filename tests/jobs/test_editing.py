@@ -6,7 +6,7 @@ import pytest
 from django.db.models import ProtectedError
 
 from jobs.connecting import BadConnection
-from jobs.credentials import credential_archive, credential_lend, credential_unlend
+from jobs.credentials import credential_archive
 from jobs.declaring import BadSetting
 from jobs.editing import (
     ConnectionChoice,
@@ -22,6 +22,7 @@ from jobs.editing import (
     version_make_live,
     version_restore,
 )
+from jobs.lending import credential_lend, credential_unlend
 from jobs.models import Job, JobState, JobVersion
 from jobs.signals import job_archived, job_switched, version_made_live
 from jobs.workflows import workflow_archive, workflow_create, workflow_rename

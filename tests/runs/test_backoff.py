@@ -41,7 +41,8 @@ DOWN = failure(status=503)
         (POLICY, "failed", 1, None, None),
         (POLICY, "crashed", 1, DOWN, None),
         (POLICY, "killed", 1, DOWN, None),
-        (POLICY, "exception", 1, DOWN, None),
+        (POLICY, "exception", 1, DOWN, 30),  # the token of a credential could not be got just then
+        (POLICY, "exception", 1, failure(), None),  # it would not start the second time either
         (POLICY, "cancelled", 1, DOWN, None),
         (POLICY, "success", 1, None, None),
         (POLICY, "lost", 1, None, None),  # nobody said that twice does no harm

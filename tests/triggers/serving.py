@@ -46,7 +46,8 @@ class Server:
                 link.sendall(request)
                 if finish:
                     link.shutdown(socket.SHUT_WR)
-            answer = http.client.HTTPResponse(link)
+            # An answer to HEAD announces a body and has none.
+            answer = http.client.HTTPResponse(link, method="HEAD" if request.startswith(b"HEAD ") else None)
             try:
                 answer.begin()
                 body = answer.read()

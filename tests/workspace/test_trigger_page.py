@@ -53,6 +53,11 @@ def test_a_message_trigger_is_made_from_pairs_of_json(cast: Cast, job: Job) -> N
     assert list(trigger.jobs.all()) == [job]
 
 
+def test_a_pair_that_is_left_empty_stands_for_every_message(cast: Cast, job: Job) -> None:
+    add(cast, job, "message", **pairs(('{"kind": 8}', ""), ("", "")))
+    assert Trigger.objects.get().criteria == [{"inclusion": {"kind": 8}}, {"inclusion": {}}]
+
+
 def test_a_pair_that_is_no_json_is_told_at_its_place_and_stays(cast: Cast, job: Job) -> None:
     answer = add(cast, job, "message", **pairs(("{}", ""), ('{"form": ', "")))
     assert "line 1, column 9" in str(answer.context["pairs"].forms[1].errors["inclusion"])

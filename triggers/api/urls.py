@@ -2,9 +2,12 @@
 
 from django.urls import path
 
+from triggers.api.examples import ExampleListView, ExampleView
 from triggers.api.views import TriggerViewSet
 
 urlpatterns = [
     path("triggers", TriggerViewSet.as_view({"get": "list"}), name="api-triggers"),
     path("triggers/<str:id>", TriggerViewSet.as_view({"get": "retrieve"}), name="api-trigger"),
+    path("message-examples", ExampleListView.as_view(), name="api-message-examples"),
+    path("message-examples/<str:key>", ExampleView.as_view(), name="api-message-example"),
 ]

@@ -8,7 +8,7 @@ from jobs.adaptors.spec import AdaptorSpec
 ADAPTOR = AdaptorSpec(
     name="sms",
     title="SMS",
-    summary="Text messages through Twilio.",
+    summary="Text messages through one of several providers, with one verb.",
     schema=Client.schema,
     client=Client,
 )

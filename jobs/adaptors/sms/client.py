@@ -6,18 +6,37 @@ from collections.abc import Iterable
 from typing import Any
 
 from jobs.adaptors.context import Context
-from jobs.adaptors.errors import AdaptorError, ValidationError
-from jobs.adaptors.sms.provider import Provider, Receipt
+from jobs.adaptors.sms.africastalking import AfricasTalking
+from jobs.adaptors.sms.kannel import Kannel
+from jobs.adaptors.sms.provider import Provider
+from jobs.adaptors.sms.rapidpro import RapidPro
+from jobs.adaptors.sms.telerivet import Telerivet
 from jobs.adaptors.sms.twilio import Twilio
+from jobs.adaptors.sms.vonage import Vonage
+from jobs.adaptors.sms.whatsapp import WhatsApp
 from jobs.adaptors.spec import credential, operation, text
 
-PROVIDERS = {"twilio": Twilio}
+PROVIDERS: dict[str, type[Provider]] = {
+    "twilio": Twilio,
+    "africastalking": AfricasTalking,
+    "rapidpro": RapidPro,
+    "telerivet": Telerivet,
+    "vonage": Vonage,
+    "whatsapp": WhatsApp,
+    "kannel": Kannel,
+}
 
 
 def _schema() -> dict[str, Any]:
-    fields: dict[str, Any] = {"provider": text("Provider", enum=list(PROVIDERS))}
-    for provider in PROVIDERS.values():
-        fields |= provider.schema["properties"]
+    labels = {name: provider.system for name, provider in PROVIDERS.items()}
+    fields: dict[str, Any] = {"provider": {**text("Provider", enum=list(PROVIDERS)), "x-labels": labels}}
+    for name, provider in PROVIDERS.items():
+        for field, rule in provider.schema["properties"].items():
+            # A field that several providers know is one field; the form shows those of the provider chosen.
+            known = fields.setdefault(field, {**rule, "x-when": {"provider": []}})
+            known["x-when"]["provider"].append(name)
+            if known.get("description") != rule.get("description"):
+                known.pop("description", None)
     needs = [
         {
             "if": {"properties": {"provider": {"const": name}}, "required": ["provider"]},
@@ -34,7 +53,7 @@ class Client:
     schema = _schema()
 
     def __init__(self, configuration: dict[str, Any], context: Context) -> None:
-        self._provider: Provider = PROVIDERS[configuration["provider"]](configuration, context)
+        self.provider = PROVIDERS[configuration["provider"]](configuration, context)
 
     @operation(example='sms.send("+22890112233", "Your appointment is tomorrow at 9.")', writes=True)
     def send(
@@ -45,73 +64,16 @@ class Client:
         *,
         idempotency_key: str | None = None,
     ) -> list[dict[str, Any]]:
-        """Send a text to one number or several; answers one result per recipient.
+        return self.provider.send(to, text, sender, idempotency_key=idempotency_key)
 
-        Each result has `to`, `provider_id`, `status`, `retryable`, `code`, `message` and `raw`. *Accepted* says that
-        the provider took it, not that it arrived. A rejected recipient raises after the others were tried; the
-        error's `body` has all results. Never sent again by itself when it may have gone out.
-        `idempotency_key` helps only with providers that know such keys.
-        """
-        recipients = [to] if isinstance(to, str) else list(to)
-        _check(recipients, text)
-        receipts: list[Receipt] = []
-        for recipient in recipients:
-            try:
-                receipt = self._provider.send_one(
-                    recipient, text, sender=sender, idempotency_key=idempotency_key
-                )
-            except AdaptorError as error:
-                raise _interrupted(error, receipts, len(recipients)) from None
-            receipts.append(receipt)
-        _raise_if_rejected(receipts)
-        return [each.to_json() for each in receipts]
+    send.__doc__ = Provider.send.__doc__
 
     def test(self) -> str:
         """One sentence for *Test connection*; a failure raises."""
-        return self._provider.test()
+        return self.provider.test()
 
     def close(self) -> None:
-        self._provider.close()
+        self.provider.close()
 
     def __repr__(self) -> str:
-        return repr(self._provider)
-
-
-def _check(recipients: list[Any], text: Any) -> None:
-    if not recipients or not all(isinstance(each, str) and each.strip() for each in recipients):
-        raise ValidationError("A text message needs a telephone number to go to.", sent=False)
-    if not isinstance(text, str) or not text.strip():
-        raise ValidationError("A text message needs a text.", sent=False)
-
-
-def _interrupted(error: AdaptorError, receipts: list[Receipt], asked: int) -> AdaptorError:
-    """An error half-way must not hide what has gone out already."""
-    accepted = sum(each.status == "accepted" for each in receipts)
-    if not accepted:
-        return error
-    told = type(error)(
-        f"{error.message} {accepted} of {asked} messages had been accepted before.",
-        status=error.status,
-        body=[each.to_json() for each in receipts],
-        hint=error.hint,
-        kind=error.kind,
-        retryable=False,
-        retry_after=error.retry_after,
-        sent=True,
-    )
-    return told
-
-
-def _raise_if_rejected(receipts: list[Receipt]) -> None:
-    rejected = [each for each in receipts if each.status == "rejected"]
-    if not rejected:
-        return
-    first = rejected[0]
-    count = "" if len(receipts) == 1 else f" {len(rejected)} of {len(receipts)} recipients were rejected."
-    none_left = len(rejected) == len(receipts)
-    raise ValidationError(
-        f"{first.message or 'The provider rejected the message.'}{count}",
-        body=[each.to_json() for each in receipts],
-        retryable=none_left and all(each.retryable for each in rejected),
-        sent=not none_left,
-    )
+        return repr(self.provider)

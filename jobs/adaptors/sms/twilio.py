@@ -6,10 +6,11 @@ from typing import Any
 
 from jobs.adaptors.auth import Auth, Basic
 from jobs.adaptors.context import Context
-from jobs.adaptors.engine import Response, RestClient
+from jobs.adaptors.engine import Response
 from jobs.adaptors.errors import AuthError, ValidationError
-from jobs.adaptors.sms.provider import Receipt
-from jobs.adaptors.spec import address, credential, secret, text
+from jobs.adaptors.paging import NextUrl
+from jobs.adaptors.sms.provider import Provider, Receipt, account
+from jobs.adaptors.spec import address, credential, operation, secret, text
 
 API = "https://api.twilio.com"
 # Refusals that concern this one recipient or text: the others may still go.
@@ -20,7 +21,7 @@ WRONG_CREDENTIAL = frozenset({20003, 20005})
 FAILED = frozenset({"failed", "undelivered", "canceled"})
 
 
-class Twilio(RestClient):
+class Twilio(Provider):
     """One Twilio account."""
 
     system = "Twilio"
@@ -70,6 +71,34 @@ class Twilio(RestClient):
         if response.status == 400:
             return self._refused(to, body, response)
         return _receipt(to, body)
+
+    @operation(example='sent = twilio.send_sms(body="Come at 9.", to="+22890112233")', writes=True)
+    def send_sms(self, body: str, to: str, from_: str | None = None) -> dict[str, Any]:
+        """One message, answered as Twilio answers it."""
+        found: dict[str, Any] = self.send(to, body, from_)[0]["raw"]
+        return found
+
+    @operation(example='twilio.get_messages(to="+22890112233", max=20)')
+    def get_messages(
+        self,
+        *,
+        to: str | None = None,
+        from_: str | None = None,
+        date_sent: str | None = None,
+        max: int = 10_000,
+    ) -> list[dict[str, Any]]:
+        """Messages of the account, newest first, with what became of them."""
+        params = {"To": to, "From": from_, "DateSent": date_sent, "PageSize": 100}
+        wanted = {name: value for name, value in params.items() if value is not None}
+        path = f"{self._account}/Messages.json"
+        paging = NextUrl("next_page_uri")
+        return list(self.records(path, params=wanted, paging=paging, items="messages", max=max))
+
+    @operation(example='status = twilio.get_message(sid)["status"]')
+    def get_message(self, sid: str) -> dict[str, Any]:
+        """One message, with what became of it."""
+        found: dict[str, Any] = self.get(f"{self._account}/Messages/{sid}.json").body
+        return found
 
     def test(self) -> str:
         """One sentence for *Test connection*; a failure raises."""
@@ -124,3 +153,6 @@ def _receipt(to: str, body: dict[str, Any]) -> Receipt:
         message=f"Twilio: {words or body.get('status')}" if failed else None,
         raw=body,
     )
+
+
+ADAPTOR = account("twilio", "Twilio", Twilio)

@@ -19,4 +19,4 @@ class Command(BaseCommand):
             count = credentials_rotate()
         except PlatformError as error:
             raise CommandError(error.message) from None
-        self.stdout.write(f"{plural(count, 'credential')} encrypted anew.")
+        self.stdout.write(f"{plural(count, 'stored secret')} encrypted anew.")

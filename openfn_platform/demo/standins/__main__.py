@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 from pathlib import Path
 
 from openfn_platform.demo.standins.kinds import KINDS, kind_load
@@ -27,7 +28,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one (default)")
     parser.add_argument("--data", type=Path, help="keep the records in this file")
-    parser.add_argument("--config", type=json.loads, default={}, help="settings as a JSON object")
+    parser.add_argument(
+        "--config",
+        type=json.loads,
+        default=os.environ.get("STANDIN_CONFIG") or "{}",  # where no list of processes shows a password
+        help="settings as a JSON object (default: STANDIN_CONFIG in the environment)",
+    )
     parser.add_argument("--die-with-parent", action="store_true", help="stop when the starting process ends")
     return parser.parse_args()
 

@@ -16,12 +16,19 @@ class BadSetting(ValueError):
 
 @dataclass(frozen=True)
 class Callback:
-    """A request that the partner itself will make, in so many seconds."""
+    """A request that the partner itself will make, in so many seconds.
+
+    Without a 2xx it is made again, `tries` times in all: the first time `again` seconds later, then after twice as
+    long, and so on.
+    """
 
     after: float
     url: str
     body: bytes
     headers: Mapping[str, str]
+    tries: int = 1
+    again: float = 1.0
+    method: str = "POST"
 
 
 class Partner:

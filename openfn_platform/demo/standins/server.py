@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import http.client
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ import struct
 import sys
 import time
 import traceback
+import urllib.error
 import urllib.request
 from typing import Any
 
@@ -167,18 +169,30 @@ class Server:
 
 
 async def _call_back(callback: Callback) -> None:
-    await asyncio.sleep(callback.after)
     if not callback.url.startswith(("http://", "https://")):
         return
-    call = urllib.request.Request(callback.url, callback.body, dict(callback.headers))  # noqa: S310
-    # Nobody listening there is the listener's business, as with the real partner.
-    with contextlib.suppress(OSError, ValueError):
-        await asyncio.to_thread(_post, call)
+    wait, again = callback.after, callback.again
+    for _ in range(callback.tries):
+        await asyncio.sleep(wait)
+        if await asyncio.to_thread(_post, callback):
+            return
+        wait, again = again, again * 2
 
 
-def _post(call: urllib.request.Request) -> None:
-    with urllib.request.urlopen(call, timeout=3) as answer:  # noqa: S310  (http and https only, checked above)
-        answer.read()
+def _post(callback: Callback) -> bool:
+    """Whether it was taken. Nobody listening there is the listener's business, as with the real partner."""
+    call = urllib.request.Request(  # noqa: S310
+        callback.url, callback.body or None, dict(callback.headers), method=callback.method
+    )
+    try:
+        with urllib.request.urlopen(call, timeout=3) as answer:  # noqa: S310  (http and https only, checked above)
+            answer.read()
+    except urllib.error.HTTPError as error:
+        error.close()
+        return False
+    except (OSError, ValueError, http.client.HTTPException):
+        return False
+    return True
 
 
 def _bytes(answer: Answer, *, keep_alive: bool, head_only: bool = False) -> bytes:

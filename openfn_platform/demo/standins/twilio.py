@@ -12,21 +12,20 @@ import hmac
 import re
 import secrets
 import time
-from collections import deque
 from collections.abc import Mapping
 from email.utils import formatdate
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
+from openfn_platform.demo.standins.pace import Pace
 from openfn_platform.demo.standins.partner import Callback, Partner
 from openfn_platform.demo.standins.routing import Routes
-from openfn_platform.demo.standins.sms import segments
+from openfn_platform.demo.standins.sms import E164, segments
 from openfn_platform.demo.standins.store import Record, Store
 from openfn_platform.demo.standins.wire import Answer, Request
 
 VERSION = "2010-04-01"
 ACCOUNT = f"/{VERSION}/Accounts/{{account}}"
-E164 = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
 LONGEST_BODY = 1600
 DEFAULT_PAGE, LARGEST_PAGE = 50, 1000
 FINAL = ("delivered", "undelivered", "failed")
@@ -70,7 +69,7 @@ class Twilio(Partner):
 
     def __init__(self, store: Store, config: Mapping[str, Any] | None = None) -> None:
         super().__init__(store, config)
-        self._recent: deque[float] = deque()
+        self._pace = Pace()
         self._routes = Routes()
         self._routes.add(f"{ACCOUNT}/Messages.json", POST=self.send, GET=self.list)
         self._routes.add(f"{ACCOUNT}/Messages/{{sid}}.json", GET=self.read, DELETE=self.remove)
@@ -96,7 +95,7 @@ class Twilio(Partner):
     def reset(self) -> None:
         """As new, and nothing sent within the last second."""
         super().reset()
-        self._recent.clear()
+        self._pace.clear()
 
     def control(self, request: Request, name: str) -> Answer | None:
         """`POST status`: what becomes of a message."""
@@ -231,12 +230,8 @@ class Twilio(Partner):
         return sender
 
     def _limit_rate(self) -> None:
-        now, most = time.monotonic(), self.config["per_second"]
-        while self._recent and now - self._recent[0] > 1:
-            self._recent.popleft()
-        if most is not None and len(self._recent) >= most:
-            raise Refused(429, 20429, "Too Many Requests", Retry_After="1")
-        self._recent.append(now)
+        if wait := self._pace.wait(self.config["per_second"]):
+            raise Refused(429, 20429, "Too Many Requests", Retry_After=str(wait))
 
     def _status(self, message: Record) -> tuple[str, int | None, float]:
         """Status, error code and when it became so."""

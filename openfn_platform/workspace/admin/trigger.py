@@ -19,7 +19,9 @@ from openfn_platform.projects.badges import EMPTY, Tone, badge
 from openfn_platform.projects.deeds import Deed
 from openfn_platform.projects.models import Role
 from openfn_platform.workspace.triggerpage.page import add_page, change_page, in_words
+from openfn_platform.workspace.triggerpage.picker import picker_view
 from openfn_platform.workspace.triggerpage.preview import preview_view
+from openfn_platform.workspace.triggerpage.trying import match_view
 from openfn_platform.workspace.words import outcome_badge
 from runs.models import Run, RunMode
 from runs.starting import schedule_run_now
@@ -139,8 +141,12 @@ class TriggerAdmin(ScopedAdmin):
         return outcome_badge(trigger.last_state)
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(partial(preview_view, self))
-        return [path("preview/", view, name="triggers_trigger_preview"), *super().get_urls()]
+        views = {"preview": preview_view, "match": match_view, "examples": picker_view}
+        own = [
+            path(f"{name}/", self.admin_site.admin_view(partial(view, self)), name=f"triggers_trigger_{name}")
+            for name, view in views.items()
+        ]
+        return [*own, *super().get_urls()]
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         if not self.has_add_permission(request):

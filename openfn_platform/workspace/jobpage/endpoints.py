@@ -61,6 +61,7 @@ def _connections(request: HttpRequest, job: Job) -> list[dict[str, Any]]:
                 "signature": each.signature,
                 "help": f"{each.summary} {each.description}".strip(),
                 "example": each.example,
+                "writes": each.writes,
             }
             for each in spec.operations
         ]

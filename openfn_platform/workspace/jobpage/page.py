@@ -17,6 +17,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
+from jobs.adaptors import registry
 from jobs.connecting import choices_of
 from jobs.editing import draft_save, job_change, version_make_live
 from jobs.language.linting import Finding
@@ -189,6 +190,7 @@ def _draw(model_admin: Any, request: HttpRequest, job: Job, forms: Forms, *, may
         "may_edit": may_edit,
         "findings": findings,
         "headline": headline(job),
+        "adaptors": [registry.spec(name) for name in _adaptors(latest)],
         "job_state": job_badge(job),
         "deed_buttons": model_admin.buttons(request, job),
         "versions": job.versions.select_related("author")[:RECENT_VERSIONS],
@@ -199,6 +201,12 @@ def _draw(model_admin: Any, request: HttpRequest, job: Job, forms: Forms, *, may
         "change_url": "",
     }
     return TemplateResponse(request, "workspace/job.html", context)
+
+
+def _adaptors(version: JobVersion | None) -> list[str]:
+    """The systems that the newest version speaks to, each once."""
+    rows = version.connections.order_by("position").values_list("adaptor", flat=True) if version else []
+    return [name for name in dict.fromkeys(rows) if name in registry.names()]
 
 
 def headline(job: Job) -> str:

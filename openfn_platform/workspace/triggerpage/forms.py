@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -130,6 +131,12 @@ class PairForm(forms.Form):
 
 
 class Pairs(forms.BaseFormSet):  # type: ignore[type-arg]  # stubs want a parameter the class does not take
+    def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
+        return {
+            **super().get_form_kwargs(index),
+            "empty_permitted": False,
+        }  # else an untouched row is not read
+
     def kept(self) -> list[dict[str, Any]]:
         """In a message trigger an untouched row is meant: an empty inclusion is every message."""
         return [form.pair() for form in self.forms if not form.cleaned_data.get("DELETE", False)]
@@ -291,7 +298,7 @@ def initial_of(trigger: Trigger) -> dict[str, Any]:
     }
 
 
-def pairs_initial(criteria: list[dict[str, Any]]) -> list[dict[str, str]]:
+def pairs_initial(criteria: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
     return [
         {name: json.dumps(pair[name], indent=2, ensure_ascii=False) if name in pair else "" for name in PAIR}
         for pair in criteria

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,7 +17,6 @@ from openfn_platform.common.errors import PlatformError
 from openfn_platform.common.models import as_uuid
 from openfn_platform.projects.actors import actor_of
 from openfn_platform.projects.models import Role
-from openfn_platform.projects.scoping import scoped
 from openfn_platform.workspace.triggerpage.forms import (
     FIELD_OF,
     FORMS,
@@ -26,6 +26,9 @@ from openfn_platform.workspace.triggerpage.forms import (
     pairs_initial,
     spec_of,
 )
+from openfn_platform.workspace.triggerpage.starts import Start, duplicates_of, start_of
+from openfn_platform.workspace.triggerpage.trying import PREFIX, sample_tried
+from openfn_platform.workspace.triggerpage.workflows import workflows_edited
 from openfn_platform.workspace.words import outcome_badge
 from runs.models import Memory, Run
 from triggers.editing import trigger_change, trigger_create
@@ -44,11 +47,12 @@ KINDS = (
     ),
 )
 SHOWN = 8
+CHECK = "_check"
 
 
 def add_page(model_admin: Any, request: HttpRequest) -> HttpResponse:
     """Kind and workflow first, then the form with only the fields of that kind."""
-    workflows = _workflows(model_admin, request)
+    workflows = workflows_edited(model_admin, request)
     kind = request.GET.get("kind", "")
     wanted = as_uuid(request.GET.get("workflow", ""))
     chosen = next((each for each in workflows if each.pk == wanted), None)
@@ -62,9 +66,10 @@ def add_page(model_admin: Any, request: HttpRequest) -> HttpResponse:
             "chosen": chosen,
         }
         return TemplateResponse(request, "workspace/trigger_kind.html", context)
-    form = FORMS[kind](request.POST or None, workflow=chosen)
-    pairs = _pairs(request, [{"inclusion": {}}])
-    if request.method == "POST" and _valid(form, pairs, kind):
+    start = start_of(model_admin, request, chosen) if kind == TriggerKind.MESSAGE else Start()
+    form = _form(request, kind, chosen, {"name": start.name})
+    pairs = _pairs(request, start.criteria)
+    if _saving(request) and _valid(form, pairs, kind):
         try:
             trigger = trigger_create(
                 name=form.cleaned_data["name"],
@@ -81,16 +86,16 @@ def add_page(model_admin: Any, request: HttpRequest) -> HttpResponse:
                 request, f"“{trigger.name}” is there. It is off: switch it on when all is ready."
             )
             return HttpResponseRedirect(model_admin.url_of("change", trigger.pk))
-    return _draw(model_admin, request, form, pairs, kind=kind, workflow=chosen, trigger=None)
+    return _draw(model_admin, request, form, pairs, kind=kind, workflow=chosen, trigger=None, start=start)
 
 
 def change_page(model_admin: Any, request: HttpRequest, trigger: Trigger) -> HttpResponse:
     may_edit = model_admin.may(request, Role.EDITOR, trigger)
     if request.method == "POST" and not may_edit:
         raise PermissionDenied
-    form = FORMS[trigger.kind](request.POST or None, workflow=trigger.workflow, initial=initial_of(trigger))
+    form = _form(request, trigger.kind, trigger.workflow, initial_of(trigger))
     pairs = _pairs(request, trigger.criteria)
-    if request.method == "POST" and _valid(form, pairs, trigger.kind):
+    if _saving(request) and _valid(form, pairs, trigger.kind):
         try:
             trigger_change(
                 trigger=Trigger.objects.get(pk=trigger.pk),
@@ -119,14 +124,22 @@ def refuse(form: TriggerForm, pairs: Any, error: PlatformError) -> None:
     form.add_error(field if field in form.fields else None, error.message)
 
 
-def _workflows(model_admin: Any, request: HttpRequest) -> list[Workflow]:
-    projects = model_admin.projects_for(request, Role.EDITOR)
-    rows = scoped(Workflow.objects.filter(archived_at=None, project__in=projects), actor_of(request))
-    return list(rows.select_related("project").order_by("project__name", "name"))
+def _saving(request: HttpRequest) -> bool:
+    """Not when somebody without JavaScript only asks whether a message would match."""
+    return request.method == "POST" and CHECK not in request.POST
 
 
-def _pairs(request: HttpRequest, criteria: list[dict[str, Any]]) -> Any:
-    return PairRows(request.POST or None, prefix="pairs", initial=pairs_initial(criteria))
+def _form(request: HttpRequest, kind: str, workflow: Workflow, initial: dict[str, Any]) -> TriggerForm:
+    if CHECK in request.POST:  # what is not filled in yet is no mistake
+        typed = {name: request.POST[name] for name in ("name", "settings") if name in request.POST}
+        return FORMS[kind](
+            workflow=workflow, initial={**initial, **typed, "jobs": request.POST.getlist("jobs")}
+        )
+    return FORMS[kind](request.POST or None, workflow=workflow, initial=initial)
+
+
+def _pairs(request: HttpRequest, criteria: Sequence[dict[str, Any]]) -> Any:
+    return PairRows(request.POST or None, prefix=PREFIX, initial=pairs_initial(criteria))
 
 
 def _valid(form: TriggerForm, pairs: Any, kind: str) -> bool:
@@ -143,6 +156,7 @@ def _draw(
     kind: str,
     workflow: Workflow,
     trigger: Trigger | None,
+    start: Start | None = None,
 ) -> HttpResponse:
     name = next(title for value, _icon, title, _help in KINDS if value == kind)
     context = {
@@ -160,9 +174,31 @@ def _draw(
         "media": model_admin.media + form.media + pairs.media,
         "change_url": "",
     }
+    if kind == TriggerKind.MESSAGE:
+        context |= _match(
+            request, pairs, workflow, start or Start(criteria=trigger.criteria if trigger else ())
+        )
     if trigger is not None:
         context |= _surroundings(model_admin, request, trigger)
     return TemplateResponse(request, "workspace/trigger.html", context)
+
+
+def _match(request: HttpRequest, pairs: Any, workflow: Workflow, start: Start) -> dict[str, Any]:
+    """A message to try the criteria on, and what comes of it."""
+    sample = start.sample
+    criteria: Sequence[dict[str, Any]] | None = start.criteria
+    if request.method == "POST":
+        sample = request.POST.get("sample", "")
+        criteria = pairs.kept() if pairs.is_valid() else None
+    return {
+        "sample": sample,
+        "start": start,
+        "duplicates": duplicates_of(start.example, workflow.project) if start.example else None,
+        "tried": sample_tried(sample, criteria),
+        "match_url": reverse("admin:triggers_trigger_match"),
+        "examples_url": reverse("admin:triggers_trigger_examples", query={"workflow": str(workflow.pk)}),
+        "check": CHECK,
+    }
 
 
 def _surroundings(model_admin: Any, request: HttpRequest, trigger: Trigger) -> dict[str, Any]:

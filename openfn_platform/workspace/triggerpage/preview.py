@@ -10,23 +10,17 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from jobs.models import Workflow
 from openfn_platform.common.errors import PlatformError
-from openfn_platform.common.models import as_uuid
-from openfn_platform.projects.actors import actor_of
 from openfn_platform.projects.models import Role
-from openfn_platform.projects.scoping import scoped
 from openfn_platform.workspace.triggerpage.forms import ScheduleForm
+from openfn_platform.workspace.triggerpage.workflows import workflow_seen
 from triggers.schedules import describe, slots_after
 
 FIRINGS = 5
 
 
 def preview_view(model_admin: Any, request: HttpRequest) -> HttpResponse:
-    key = as_uuid(request.GET.get("workflow", ""))
-    if key is None:
-        raise Http404
-    found = scoped(Workflow.objects.filter(pk=key), actor_of(request)).select_related("project").first()
+    found = workflow_seen(request, request.GET.get("workflow", ""))
     if found is None:
         raise Http404
     if not model_admin.may(request, Role.VIEWER, found):

@@ -58,7 +58,7 @@ def _standins(given: list[str]) -> dict[str, str]:
     for pair in given:
         name, _, url = pair.partition("=")
         found[name] = url
-    for name in sorted({credential.standin for credential in CREDENTIALS}):
+    for name in sorted({each.standin for each in CREDENTIALS if not each.optional}):
         if not found.get(name):
             raise CommandError(
                 f"Say where the stand-in for {name} answers: --standin {name}=http://127.0.0.1:…"

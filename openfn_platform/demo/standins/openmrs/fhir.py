@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -101,6 +102,7 @@ class Fhir:
             "family": lambda wanted: _begins(family, wanted),
             "gender": lambda wanted: shown["gender"] in wanted.split(","),
             "birthdate": lambda wanted: shown.get("birthDate") == wanted.removeprefix("eq"),
+            "_lastUpdated": lambda wanted: _is_since(shown["meta"]["lastUpdated"], wanted),
         }
         return all(tests[name](value) for name, value in query.items() if name in tests)
 
@@ -111,6 +113,7 @@ class Fhir:
         resource: dict[str, Any] = {
             "resourceType": "Patient",
             "id": patient["uuid"],
+            "meta": {"lastUpdated": _changed(patient, person).replace("+0000", "+00:00")},
             "identifier": [
                 {
                     "id": i["uuid"],
@@ -152,6 +155,17 @@ def _fhir(status: int, value: object, **headers: str) -> Answer:
 def _identifier_is(identifier: Mapping[str, Any], wanted: str) -> bool:
     value = wanted.rpartition("|")[2]
     return str(identifier["value"]).lower() == value.lower()
+
+
+def _changed(*records: Mapping[str, Any]) -> str:
+    return max(str(record.get("changed") or record["created"]) for record in records)
+
+
+def _is_since(changed: str, wanted: str) -> bool:
+    """`gt` and `ge` with a moment; the other prefixes are not there."""
+    moment, asked = datetime.fromisoformat(changed), datetime.fromisoformat(wanted[2:])
+    asked = asked if asked.tzinfo else asked.replace(tzinfo=UTC)
+    return moment > asked or (wanted.startswith("ge") and moment == asked)
 
 
 def _begins(parts: list[str], wanted: str) -> bool:

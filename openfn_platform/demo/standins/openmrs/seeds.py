@@ -10,6 +10,7 @@ OLD_NUMBER = "8d79403a-c2cc-11de-8d13-0010c6dffd0f"
 UNKNOWN_LOCATION = "8d6c993e-c2cc-11de-8d13-0010c6dffd0f"
 CLINIC = "6f42abbc-caac-40ae-a94e-9277ea15c125"
 REGISTRATION = "61ae96f4-6afe-4351-b6f8-cd4fc383cce1"
+REFERRAL = "c3f0a1de-5d7b-4e27-9d55-0b8a4c6f2e19"
 FACILITY_VISIT = "7b0f5697-27e3-40c4-8bae-f4049abfb4ed"
 PHONE_CONCEPT = "159635aa-0b7c-4bb5-9a4e-6d0f5e2c31a8"
 
@@ -23,7 +24,11 @@ _NAMED = {
         (CLINIC, "Kigoma Clinic"),
         ("2131aff8-2e2a-480a-b7ab-4ac53250262b", "Community Outreach"),
     ],
-    "encountertype": [(REGISTRATION, "Registration"), ("67a71486-1a54-468f-ac3e-7091a9a79584", "Vitals")],
+    "encountertype": [
+        (REGISTRATION, "Registration"),
+        (REFERRAL, "Referral"),
+        ("67a71486-1a54-468f-ac3e-7091a9a79584", "Vitals"),
+    ],
     "visittype": [(FACILITY_VISIT, "Facility Visit"), ("287463d3-2233-4c69-9851-5841a1f5e109", "Home Visit")],
 }
 

@@ -1,4 +1,4 @@
-// Small helpers of the admin's own pages: copying a key, rows that can be added, a warning before leaving.
+// Small helpers of the admin's own pages: copying a key, rows that can be added, a list that is searched by typing.
 "use strict";
 
 document.addEventListener("click", async (event) => {
@@ -63,6 +63,15 @@ function offerFitting(row) {
     if (!fits && option.selected) credential.value = "";
   }
 }
+// Fields that belong to a choice are shown with it; without this script all of them are there, under its name.
+function showChosen(form) {
+  for (const group of form.querySelectorAll("[data-when]")) {
+    group.hidden = !Object.entries(JSON.parse(group.dataset.when)).every(([name, values]) => {
+      const field = form.elements[name];
+      return !field || values.includes(field.type === "checkbox" ? String(field.checked) : field.value);
+    });
+  }
+}
 function tidy(row) {
   offerFitting(row);
   offerChoices(row);
@@ -70,7 +79,22 @@ function tidy(row) {
 document.addEventListener("change", (event) => {
   const row = event.target.closest("[data-row]");
   if (row) tidy(row);
+  if (event.target.form) showChosen(event.target.form);
 });
 document.addEventListener("DOMContentLoaded", () => {
+  for (const form of document.forms) showChosen(form);
   document.querySelectorAll("[data-row]").forEach(tidy);
+});
+
+// A list that is searched by typing. Without this the form asks the server.
+document.addEventListener("input", (event) => {
+  const list = event.target.dataset.filter && document.querySelector(event.target.dataset.filter);
+  if (!list) return;
+  const words = event.target.value.toLowerCase().split(/\s+/);
+  const fits = (item) => words.every((word) => item.dataset.filterItem.toLowerCase().includes(word));
+  list.querySelectorAll("[data-filter-item]").forEach((item) => (item.hidden = !fits(item)));
+  list.querySelectorAll("[data-filter-group]").forEach((group) => {
+    group.hidden = !group.querySelector("[data-filter-item]:not([hidden])");
+  });
+  list.querySelector("[data-filter-none]").hidden = !!list.querySelector("[data-filter-group]:not([hidden])");
 });

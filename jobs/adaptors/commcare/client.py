@@ -1,0 +1,309 @@
+"""The operations of `commcare`. Paths are those of the list API: `form`, `case`, `user`, `case/<id>`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import httpx
+
+from jobs.adaptors.commcare import forms, sheets
+from jobs.adaptors.commcare.connection import Connection
+from jobs.adaptors.commcare.plain import Plain
+from jobs.adaptors.context import Context
+from jobs.adaptors.engine import Response
+from jobs.adaptors.errors import AdaptorError, NotFound, Timeout, ValidationError
+from jobs.adaptors.paging import NextUrl
+from jobs.adaptors.spec import operation
+
+DEFAULT_MAX = 10_000
+PAGE = 1_000  # the largest that forms allow; cases would allow 5,000
+DONE, FAILED = 3, 4
+
+
+class Client:
+    """One project space."""
+
+    schema = Connection.schema
+    groups: ClassVar[Mapping[str, type]] = {"http": Plain}
+
+    def __init__(self, configuration: dict[str, Any], context: Context) -> None:
+        self._connection = Connection(configuration, context)
+        self._context = context
+        self.http = Plain(self._connection)
+
+    # ---- reading
+
+    @operation(example='cases = commcare.get("case", type="patient", indexed_on_start="2026-01-01")')
+    def get(self, path: str, *, max: int | None = None, offset: int | None = None, **params: Any) -> Any:
+        """Records of a list, all pages, at most `max` (10,000 unless told); a path with an ID gives that record.
+
+        Forms and cases are best asked for by `indexed_on_start` with `order_by="indexed_on"`. With `offset` only
+        that page comes.
+        """
+        if offset is not None:
+            return _objects(self._page(path, {**params, "offset": offset}))
+        first = self._page(path, {"limit": _size(params, max), **params})
+        if not isinstance(first, dict) or not isinstance(first.get("objects"), list):
+            return first
+        wanted = DEFAULT_MAX if max is None else max
+        found: list[dict[str, Any]] = []
+        for record in self._following(path, params, first, max):
+            if len(found) >= wanted:
+                break
+            found.append(record)
+        else:
+            return found
+        if max is None:
+            self._context.log(
+                "warning", f"CommCare has more than {wanted:,} records here; pass max=… to read more."
+            )
+        return found
+
+    @operation(example='for form in commcare.each("form", order_by="indexed_on"): print(form["id"])')
+    def each(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
+        """Every record of a list, page by page, without holding them all."""
+        first = self._page(path, {"limit": _size(params, None), **params})
+        return self._following(path, params, first, None)
+
+    @operation(example='patient = commcare.find_case(external_id="NID-7")')
+    def find_case(
+        self, *, external_id: str | None = None, case_id: str | None = None
+    ) -> dict[str, Any] | None:
+        """The case with that ID, by the case API v2, or None."""
+        path = f"api/case/v2/{case_id}/" if case_id else f"api/case/v2/ext/{external_id}/"
+        try:
+            found: dict[str, Any] = self._connection.get(self._connection.space(path)).body
+        except NotFound:
+            return None
+        return found
+
+    @operation(example='for case in commcare.each_case(case_type="patient"): print(case["case_id"])')
+    def each_case(self, *, max: int = 1_000_000, **params: Any) -> Iterator[dict[str, Any]]:
+        """Every case, by the case API v2, whose pages are found by a cursor."""
+        path = self._connection.space("api/case/v2/")
+        wanted = {"limit": PAGE, **params}
+        return self._connection.records(path, params=wanted, paging=NextUrl("next"), items="cases", max=max)
+
+    @operation(example='rows = commcare.get_report("8f2c…")')
+    def get_report(self, report_id: str, *, max: int = DEFAULT_MAX, **params: Any) -> list[dict[str, Any]]:
+        """The rows of a configurable report, all pages."""
+        path, found = self._connection.api(f"configurablereportdata/{report_id}"), list[dict[str, Any]]()
+        while len(found) < max:
+            body = self._connection.get(path, params={"limit": 100, **params, "offset": len(found)}).body
+            rows = body.get("data") or []
+            found += rows
+            if not rows or len(found) >= int(body.get("total_records") or 0):
+                break
+        return found[:max]
+
+    # ---- writing
+
+    @operation(example='commcare.post("user", {"username": "asha", "password": password})', writes=True)
+    def post(self, path: str, data: dict[str, Any], **params: Any) -> Any:
+        """Make a record in one of the lists."""
+        return self._connection.post(self._connection.api(path), data, params=params).body
+
+    @operation(
+        example='commcare.submit({"@xmlns": xmlns, "name": "Ama", "case": block}, key=run.idempotency_key)',
+        writes=True,
+    )
+    def submit(
+        self, data: dict[str, Any] | str, *, key: str | None = None, root: str = "data"
+    ) -> dict[str, Any]:
+        """Submit a form; answers `{instance_id, nature, message}`.
+
+        `@name` is an attribute. The form gets an `instanceID` made from `key`, or the one that its `meta` names: a
+        form that comes twice with the same ID replaces itself, so it is sent again when the answer got lost.
+        Without either the run's own key is used, which is the same over every attempt.
+        """
+        if isinstance(data, str):
+            return self._submitted(data.encode("utf-8"), instance="", repeatable=False)
+        known = (data.get("meta") or {}).get("instanceID")
+        seed = key or self._context.idempotency_key
+        instance = known or (forms.instance_id(f"{seed}:{data.get('@xmlns', '')}") if seed else "")
+        content = forms.build(forms.with_meta(data, instance=instance) if instance else data, root=root)
+        return self._submitted(content, instance=instance, repeatable=bool(instance))
+
+    @operation(
+        example='block = commcare.case_block(uid, case_type="patient", case_name="Ama", update={"age": 7})'
+    )
+    def case_block(self, case_id: str, **fields: Any) -> dict[str, Any]:
+        """A case transaction for a form: `case_type` and `case_name` create it, `update` changes, `close` ends it."""
+        return forms.case_block(case_id, **fields)
+
+    @operation(
+        example='commcare.create_case({"case_type": "patient", "case_name": "Ama", "owner_id": o})',
+        writes=True,
+    )
+    def create_case(self, case: dict[str, Any]) -> dict[str, Any]:
+        """Make a case by the case API v2, which never changes one that is there."""
+        made: dict[str, Any] = self._connection.post(self._connection.space("api/case/v2/"), case).body
+        return made
+
+    @operation(example='commcare.update_case(case_id, {"properties": {"age": "8"}})', writes=True)
+    def update_case(self, case_id: str, case: dict[str, Any]) -> dict[str, Any]:
+        """Change a case by the case API v2."""
+        path = self._connection.space(f"api/case/v2/{case_id}/")
+        return dict(self._connection.put(path, case).body)
+
+    @operation(
+        example='commcare.upsert_case("NID-7", {"case_type": "patient", "case_name": "Ama"})', writes=True
+    )
+    def upsert_case(self, external_id: str, case: dict[str, Any]) -> dict[str, Any]:
+        """Make the case with that external ID, or change it."""
+        path = self._connection.space(f"api/case/v2/ext/{external_id}/")
+        return dict(self._connection.put(path, case).body)
+
+    @operation(
+        example='commcare.bulk_cases([{"create": True, "case_type": "patient", "case_name": "Ama"}])',
+        writes=True,
+    )
+    def bulk_cases(self, cases: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Make and change up to 100 cases at once; each says `create` true or false."""
+        if len(cases) > 100:
+            raise ValidationError(
+                "CommCare takes at most 100 cases at once; use chunks(cases, 100).", sent=False
+            )
+        return dict(self._connection.post(self._connection.space("api/case/v2/"), list(cases)).body)
+
+    @operation(
+        example='commcare.submit_xls(rows, case_type="patient", search_field="external_id")', writes=True
+    )
+    def submit_xls(
+        self,
+        rows: sheets.Rows,
+        *,
+        case_type: str,
+        search_field: str = "case_id",
+        search_column: str | None = None,
+        create_new_cases: bool = True,
+        wait: float = 0,
+        **more: Any,
+    ) -> dict[str, Any]:
+        """Upload cases as a spreadsheet; with `wait` (seconds) the result of the import is awaited."""
+        return self.bulk(
+            "case-data",
+            rows,
+            wait=wait,
+            case_type=case_type,
+            search_field=search_field,
+            search_column=search_column or search_field,
+            create_new_cases="on" if create_new_cases else "off",
+            **more,
+        )
+
+    @operation(example='commcare.bulk("lookup-table", {"types": [...], "village": [...]})', writes=True)
+    def bulk(
+        self, kind: Literal["case-data", "lookup-table"], data: Any, *, wait: float = 0, **params: Any
+    ) -> dict[str, Any]:
+        """Upload cases (rows) or lookup tables (rows by sheet, with a sheet `types`)."""
+        if kind == "case-data":
+            path, field = "importer/excel/bulk_upload_api/", "file"
+            content = sheets.workbook({"Sheet1": data} if not isinstance(data, Mapping) else data)
+        elif kind == "lookup-table":
+            path, field, content = "fixtures/fixapi/", "file-to-upload", sheets.workbook(data)
+        else:
+            raise ValidationError(f"CommCare takes “case-data” or “lookup-table”, not “{kind}”.", sent=False)
+        form = {field: ("data.xlsx", content, sheets.XLSX), **params}
+        response = self._connection.post(self._connection.space(path), form, content_type="multipart")
+        said: dict[str, Any] = dict(response.body or {})
+        said["message"] = " ".join(str(said.get("message", "")).split())
+        return self.wait(said["status_url"], seconds=wait) if wait and said.get("status_url") else said
+
+    @operation(example='result = commcare.wait(upload["status_url"], seconds=120)')
+    def wait(self, status_url: str, *, seconds: float = 120) -> dict[str, Any]:
+        """The result of a bulk upload when it is done, with progress in the log."""
+        end, told = time.monotonic() + seconds, -1
+        pause = 0.2
+        while True:
+            body = self._connection.get(_path(status_url)).body
+            state, percent = body.get("state"), (body.get("progress") or {}).get("percent")
+            if state == DONE:
+                return dict(body.get("result") or {})
+            if state == FAILED:
+                raise AdaptorError("CommCare could not import the file.", body=body, sent=True)
+            if percent is not None and percent != told:
+                self._context.log("info", f"CommCare has imported {percent} %.")
+                told = percent
+            if time.monotonic() + pause > end:
+                raise Timeout(
+                    f"CommCare had not imported the file after {seconds:g} seconds.", body=body, sent=True
+                )
+            time.sleep(pause)
+            pause = min(pause * 1.5, 5.0)
+
+    @operation(example='commcare.request("GET", "user", params={"limit": 5})', writes=True)
+    def request(self, method: str, path: str, data: Any = None, **options: Any) -> Response:
+        """Send a request of any method to a path of the list API; `.body` is the parsed answer."""
+        full = path if path.startswith("/") or "://" in path else self._connection.api(path)
+        return self._connection.request(method, full, data, **options)
+
+    def test(self) -> str:
+        """One sentence for *Test connection*; a failure raises."""
+        self._page("user", {"limit": 1})
+        return f"CommCare accepts the credential for the project space {self._connection.domain}."
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __repr__(self) -> str:
+        return repr(self._connection)
+
+    # ---- inside
+
+    def _submitted(self, content: bytes, *, instance: str, repeatable: bool) -> dict[str, Any]:
+        app = f"{self._connection.app_id}/" if self._connection.app_id else ""
+        response = self._connection.request(
+            "POST",
+            self._connection.space(f"receiver/{app}"),
+            content,
+            content_type="text/xml; charset=utf-8",
+            repeatable=repeatable,
+            parse_as="text",
+            errors={422: False, 500: _unless_processed},
+        )
+        if self._context.dry_run:
+            return {"instance_id": instance, "nature": "submit_success", "message": "(dry run)"}
+        return {"instance_id": instance, **forms.judged(response.body or "", status=response.status)}
+
+    def _page(self, path: str, params: dict[str, Any]) -> Any:
+        wanted = {name: value for name, value in params.items() if value is not None}
+        return self._connection.get(self._connection.api(path), params=wanted).body
+
+    def _following(
+        self, path: str, params: dict[str, Any], page: Any, most: int | None
+    ) -> Iterator[dict[str, Any]]:
+        """The records of a page and of those after it. `next` is sometimes a path and sometimes only a query."""
+        offsets: set[int] = set()
+        while True:
+            objects = _objects(page)
+            yield from objects
+            meta = page.get("meta") or {}
+            after = int(meta.get("offset") or 0) + (int(meta.get("limit") or 0) or len(objects))
+            if not meta.get("next") or not objects:
+                return
+            if after in offsets:
+                raise AdaptorError("CommCare hands out its pages in circles.", sent=True)
+            offsets.add(after)
+            limit = meta.get("limit") or _size(params, most)
+            page = self._page(path, {**params, "limit": limit, "offset": after})
+
+
+def _size(params: Mapping[str, Any], most: int | None) -> int:
+    return int(params.get("limit") or min(PAGE, most or PAGE))
+
+
+def _objects(page: Any) -> Any:
+    return page["objects"] if isinstance(page, dict) and "objects" in page else page
+
+
+def _unless_processed(response: Response) -> bool | None:
+    """A 500 with a nature is about the form, not about the server."""
+    return False if "nature=" in str(response.body) else None
+
+
+def _path(url: str) -> str:
+    """The status page's path: behind a proxy CommCare often names itself wrongly."""
+    return httpx.URL(url).raw_path.decode("ascii") if "://" in url else url

@@ -1,0 +1,75 @@
+"""How one speaks to CommCare HQ: log-in, addresses inside a project space, error answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobs.adaptors.auth import Auth, Basic, HeaderKey
+from jobs.adaptors.engine import Response, RestClient
+from jobs.adaptors.errors import AdaptorError, ConfigurationError, ValidationError
+from jobs.adaptors.spec import address, credential, secret, text
+
+
+class Connection(RestClient):
+    """The part that all groups of operations share."""
+
+    system = "CommCare"
+    schema = credential(
+        {
+            "hostUrl": address("Address", example="https://www.commcarehq.org"),
+            "domain": text("Project space", "As it stands in the address after /a/.", minLength=1),
+            "appId": text("Application ID", "Needed to submit forms."),
+            "username": text("User name", "The e-mail address of a web user.", minLength=1),
+            "apiKey": secret("API key", "Made in the web user's own settings."),
+            "password": secret("Password", "Instead of an API key; not with two-factor log-in."),
+        },
+        required=("hostUrl", "domain", "username"),
+    )
+
+    def __init__(self, configuration: dict[str, Any], context: Any) -> None:
+        super().__init__(configuration, context)
+        self.domain = str(configuration["domain"]).strip("/")
+        self.app_id = str(configuration.get("appId") or "")
+
+    def base_url(self, configuration: dict[str, Any]) -> str:
+        return str(configuration["hostUrl"]).rstrip("/")
+
+    def authenticate(self, configuration: dict[str, Any]) -> Auth:
+        username = configuration["username"]
+        if configuration.get("apiKey"):
+            return _ApiKey("Authorization", f"{username}:{configuration['apiKey']}", "ApiKey")
+        if configuration.get("password"):
+            return Basic(username, configuration["password"])
+        raise ConfigurationError("The credential for CommCare needs an API key or a password.")
+
+    def words(self, response: Response) -> str:
+        body = response.body
+        if isinstance(body, dict):
+            for name in ("error", "error_message", "message", "detail"):
+                if body.get(name):
+                    return str(body[name])
+        return super().words(response)
+
+    def problem(self, response: Response) -> AdaptorError | None:
+        """Bulk uploads say 200 and mean the `code` inside."""
+        code = response.body.get("code") if isinstance(response.body, dict) else None
+        if isinstance(code, int) and code >= 400:
+            return ValidationError(self._sentence(response), status=code, body=response.body, sent=False)
+        return None
+
+    def space(self, path: str) -> str:
+        """A path inside the project space."""
+        return f"/a/{self.domain}/{path.lstrip('/')}"
+
+    def api(self, path: str) -> str:
+        """Relative paths are those of the list API v0.5; `form/v1/` and `case/v2/` are newer names beside it."""
+        path = path.strip("/")
+        versioned = path.split("/")[0].startswith("v") or "/v1" in path or "/v2" in path
+        return self.space(f"api/{'' if versioned else 'v0.5/'}{path}/")
+
+
+class _ApiKey(HeaderKey):
+    """`ApiKey name:key`: the key alone is the secret."""
+
+    def secrets(self) -> tuple[str, ...]:
+        return (self.key.partition(":")[2],)

@@ -1,0 +1,94 @@
+"""`mssql`: Microsoft SQL Server. python-tds is loaded when the first connection is made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobs.adaptors.errors import (
+    AdaptorError,
+    AuthError,
+    Conflict,
+    Forbidden,
+    NotFound,
+    Timeout,
+    Unavailable,
+    ValidationError,
+)
+from jobs.adaptors.spec import AdaptorSpec, credential, secret, text
+from jobs.adaptors.sql.client import SqlClient
+from jobs.adaptors.sql.dialect import MSSQL
+from openfn_platform.common.sockets import judged_addresses
+
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 120.0
+KINDS: dict[int, type[AdaptorError]] = {
+    18456: AuthError,
+    4060: NotFound,
+    208: NotFound,
+    229: Forbidden,
+    262: Forbidden,
+    2601: Conflict,
+    2627: Conflict,
+    1205: Conflict,
+    1222: Timeout,
+}
+
+
+class Client(SqlClient):
+    """One SQL Server database."""
+
+    system = "SQL Server"
+    dialect = MSSQL
+    usual_port = 1433
+    schema = credential(
+        {
+            "host": text("Host", examples=["db.example.org"], minLength=1),
+            "port": {"type": "integer", "title": "Port", "default": 1433, "minimum": 1, "maximum": 65535},
+            "database": text("Database", minLength=1),
+            "user": text("User name", minLength=1),
+            "password": secret("Password"),
+            "ca": text(
+                "Certificate of their authority (PEM)", "With it the connection is encrypted and checked."
+            ),
+        },
+        required=("host", "database", "user"),
+    )
+
+    def driver_connect(self) -> Any:
+        import pytds
+
+        given = self._configuration
+        address = judged_addresses(self._exchanges.policy, self.host, self.port, timeout=CONNECT_SECONDS)[0]
+        return pytds.connect(
+            dsn=address,
+            port=self.port,
+            database=given["database"],
+            user=given["user"],
+            password=given.get("password") or "",
+            login_timeout=CONNECT_SECONDS,
+            timeout=READ_SECONDS,
+            autocommit=False,
+            appname="openfn-platform",
+        )
+
+    def driver_error(self, error: Exception) -> type[AdaptorError] | None:
+        import pytds
+
+        if isinstance(error, pytds.TimeoutError | TimeoutError):
+            return Timeout
+        if isinstance(error, pytds.LoginError):
+            return AuthError
+        if isinstance(error, ConnectionError | pytds.ClosedConnectionError):
+            return Unavailable
+        if not isinstance(error, pytds.Error):
+            return None
+        return KINDS.get(int(getattr(error, "number", 0) or 0), ValidationError)
+
+
+ADAPTOR = AdaptorSpec(
+    name="mssql",
+    title="SQL Server",
+    summary="Queries and rows in a Microsoft SQL Server database.",
+    schema=Client.schema,
+    client=Client,
+)

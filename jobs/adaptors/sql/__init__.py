@@ -1,0 +1,1 @@
+"""What `postgresql`, `mysql` and `mssql` have in common."""

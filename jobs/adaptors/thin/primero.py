@@ -1,0 +1,112 @@
+"""`primero`: cases and referrals of a Primero child protection system."""
+
+from __future__ import annotations
+
+from jobs.adaptors.descriptor import Call, Descriptor, basic
+from jobs.adaptors.paging import PageNumber
+from jobs.adaptors.spec import address, credential, secret, text
+
+ADAPTOR = Descriptor(
+    name="primero",
+    title="Primero",
+    summary="Cases and referrals of a Primero child protection system.",
+    schema=credential(
+        {
+            "baseUrl": address("Address", example="https://primero.example.org"),
+            "username": text("User name", minLength=1),
+            "password": secret("Password"),
+        },
+        required=("baseUrl", "username", "password"),
+    ),
+    base="{baseUrl}/api/v2",
+    auth=basic("username", "password"),
+    words=("errors.0.message",),
+    items="data",
+    paging=PageNumber(page="page", size_param="per", size=100),
+    test="/users?per=1",
+    calls=(
+        Call(
+            "get_cases",
+            "(*, query=None, remote=None)",
+            "GET",
+            "/cases",
+            query={"query": "query", "remote": "remote"},
+            take="data",
+            paging=PageNumber(page="page", size_param="per", size=100),
+            help="Cases, all pages.",
+            example="primero.get_cases(remote=True)",
+        ),
+        Call(
+            "get_forms",
+            "()",
+            "GET",
+            "/forms",
+            query={},
+            take="data",
+            paging=PageNumber(page="page", size_param="per", size=100),
+            help="All forms.",
+            example="primero.get_forms()",
+        ),
+        Call(
+            "get_lookups",
+            "()",
+            "GET",
+            "/lookups",
+            query={},
+            take="data",
+            paging=PageNumber(page="page", size_param="per", size=100),
+            help="All lookups.",
+            example="primero.get_lookups()",
+        ),
+        Call(
+            "get_locations",
+            "()",
+            "GET",
+            "/locations",
+            query={},
+            take="data",
+            paging=PageNumber(page="page", size_param="per", size=100),
+            help="All locations.",
+            example="primero.get_locations()",
+        ),
+        Call(
+            "create_case",
+            "(case)",
+            "POST",
+            "/cases",
+            fields={"data": "case"},
+            take="data",
+            help="Make a case.",
+            example='primero.create_case({"age": 7})',
+        ),
+        Call(
+            "update_case",
+            "(id, case)",
+            "PATCH",
+            "/cases/{id}",
+            fields={"data": "case"},
+            take="data",
+            help="Change a case.",
+            example='primero.update_case("7", {"age": 8})',
+        ),
+        Call(
+            "get_referrals",
+            "(case)",
+            "GET",
+            "/cases/{case}/referrals",
+            take="data",
+            help="Referrals of a case.",
+            example='primero.get_referrals("7")',
+        ),
+        Call(
+            "create_referral",
+            "(case, referral)",
+            "POST",
+            "/cases/{case}/referrals",
+            fields={"data": "referral"},
+            take="data",
+            help="Refer a case.",
+            example='primero.create_referral("7", {"transitioned_to": "amina"})',
+        ),
+    ),
+).adaptor()

@@ -1,0 +1,1 @@
+"""The DHIS2 stand-in: metadata, data values, tracker in and out, the older event and entity endpoints."""

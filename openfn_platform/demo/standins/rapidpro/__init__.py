@@ -1,0 +1,1 @@
+"""RapidPro (TextIt) as a stand-in."""

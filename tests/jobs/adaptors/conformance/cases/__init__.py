@@ -1,0 +1,1 @@
+"""One entry per adaptor; a file of its name with a `CASE`."""

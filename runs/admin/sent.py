@@ -18,6 +18,7 @@ from django.utils.http import urlencode
 
 from jobs.models import Job, JobConnection
 from openfn_platform.common.errors import PlatformError
+from openfn_platform.common.text import plural
 from openfn_platform.projects.actors import actor_of
 from openfn_platform.projects.auditing import audit
 from openfn_platform.projects.current import current_project, projects_of
@@ -82,6 +83,7 @@ class SentAdmin(HistoryAdmin):
         context = {
             **self.page_context(request, title="Sent"),
             "opts": None,  # else the header would call it by the table's name
+            "model_admin": None,
             "asked": asked,
             "zone": zone.key,
             "sees": bool(self.seeing(request)),
@@ -114,7 +116,7 @@ class SentAdmin(HistoryAdmin):
         more = urlencode({**asked.given, "after": str(Cursor.of(page[PAGE - 1]))}) if len(page) > PAGE else ""
         return {
             "rows": self.rows(request, page[:PAGE], projects),
-            "count": min(count, MOST_COUNTED),
+            "count": plural(min(count, MOST_COUNTED), "exchange"),
             "uncounted": count > MOST_COUNTED,
             "more": more,
             "first": after is None,
@@ -161,7 +163,7 @@ class SentAdmin(HistoryAdmin):
             "statuses": STATUSES,
             "ranges": ranges,
             "export": urlencode(asked.given),
-            "most_exported": MOST_ROWS,
+            "most_exported": f"{MOST_ROWS:,}",
             "any": {name: urlencode({**asked.given, name: "all"}) for name in ("kind", "mode")},
         }
 
@@ -201,10 +203,11 @@ class SentAdmin(HistoryAdmin):
         """What opens in place below a row."""
         found = self.page_row(request, object_id)
         self.data_or_403(request, found, "exchange")
-        context = {"opened": found, "bodies": trace.bodies(found), "zone": self.zone(request).key}
+        context = {"opened": found, "bodies": trace.bodies(found)}
         answer = TemplateResponse(request, "admin/runs/parts/exchange.html", context)
         patch_cache_control(answer, no_store=True)
-        return answer
+        with timezone.override(self.zone(request)):
+            return answer.render()
 
     # --- files ----------------------------------------------------------------------------------------
 

@@ -24,7 +24,9 @@ PURE = (
     "runs.sandbox.supervisor",
     "runs.sandbox.zygote",
     "triggers.cron",
+    "triggers.examples.catalogue",
     "triggers.matching",
+    "triggers.parsing",
     "triggers.schedules",
 )
 SHIPPED = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))

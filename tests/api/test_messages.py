@@ -71,6 +71,13 @@ def test_a_body_comes_as_it_was_sent(api: Caller, clinic: Clinic):
     )
 
 
+def test_a_body_that_was_no_json_comes_as_what_it_was(api: Caller, clinic: Clinic):
+    for raw, kind in ((b"<name>x</name>", "text/xml"), (b"name=x", "application/x-www-form-urlencoded")):
+        answer = api.get(f"messages/{clinic.post_raw(raw, content_type=kind).answer['message']}/body")
+        assert (answer.getvalue(), answer["Content-Type"]) == (raw, kind)
+        assert answer["Content-Disposition"] == "attachment"
+
+
 def test_an_erased_body_says_so(api: Caller, clinic: Clinic):
     message = clinic.message()
     Message.objects.update(body_wiped_at=message.created_at)

@@ -86,11 +86,11 @@ def _from_message(model_admin: Any, request: HttpRequest, workflow: Workflow) ->
     if payload is None:
         return Start(problem="The body of that message was erased.")
     audit(
-        "payload opened",
+        "data opened",
         actor_of(request),
         project=workflow.project,
         target=message,
-        changes={"what": "body, to make a trigger"},
+        changes={"shown": "body, to make a trigger"},
     )
     sample = json.dumps(payload.body, indent=2, ensure_ascii=False)
     if len(sample) > MOST:

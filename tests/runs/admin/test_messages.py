@@ -76,6 +76,16 @@ def test_a_body_is_text_and_never_markup(place):
     assert client.get(page(message, "body-file"))["Content-Type"] == "application/octet-stream"
 
 
+def test_xml_is_shown_as_the_json_that_jobs_get_and_as_it_came(place):
+    key = place.post_raw(b"<visit><kind>home</kind></visit>", content_type="text/xml").answer["message"]
+    message = Message.objects.get(pk=key)
+    client = logged_in(people_of(place).operator)
+    body, raw = (text_of(client.get(page(message, query=f"?show={part}"))) for part in ("body", "raw"))
+    assert "&quot;kind&quot;: &quot;home&quot;" in body
+    assert "&lt;visit&gt;" not in body
+    assert "&lt;visit&gt;&lt;kind&gt;home" in raw
+
+
 def test_nobody_from_elsewhere_learns_that_a_message_exists(place):
     message = arrived(place, {})
     client = logged_in(people_of(place).outsider)

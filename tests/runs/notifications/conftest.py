@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from openfn_platform.projects.models import Role
+from tests.servers.smtp import Postbox
 
 from . import cast
-from .postbox import Postbox
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ from jobs.models import Workflow
 from runs.models import Incident, Notification, WorkerHeartbeat
 from runs.notifications import alarms, watchdog
 from runs.notifications.alarms import alarms_check
+from tests.servers.smtp import Postbox
 from triggers.models import ClockRing, Trigger, TriggerKind
 
 from . import cast
-from .postbox import Postbox
 
 pytestmark = pytest.mark.django_db
 

@@ -22,9 +22,9 @@ from openfn_platform.projects.models import Membership
 from runs.models import Notification
 from runs.notifications import delivery, quota
 from runs.notifications.delivery import mail_is_configured, mails_send
+from tests.servers.smtp import Postbox, SilentServer
 
 from . import cast
-from .postbox import Postbox, SilentServer
 
 pytestmark = pytest.mark.django_db
 

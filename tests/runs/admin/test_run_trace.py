@@ -46,7 +46,11 @@ def test_an_outcome_stands_where_there_is_no_status_and_no_answer_says_so(place)
     run = traced(place)
     exchanged(run, method="INSERT", status=None, outcome="12 rows")
     exchanged(run, status=None, error="The partner system did not answer in time.")
+    exchanged(run, status=None)
+    exchanged(run, method="PUT", protocol="sftp", status=None)
     text = shown(place, run)
+    assert '<span class="ws-badge ws-bad">no answer</span>' in text
+    assert '<span class="ws-badge ws-good">done</span>' in text
     assert '<span class="ws-badge ws-good">12 rows</span>' in text
     assert '<span class="ws-badge ws-bad">failed</span>' in text
     assert "did not answer in time" in text

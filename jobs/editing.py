@@ -50,6 +50,7 @@ class Limits(TypedDict, total=False):
     wall_seconds: int
     memory_mb: int
     state_bytes: int
+    trace_reads: bool
     max_attempts: int
     first_wait_seconds: int
     longest_wait_seconds: int

@@ -215,6 +215,7 @@ def _request(
         keep_memory=memories.keeps_memory(run),
         allowed_hosts=tuple(run.project.allowed_hosts),
         allow_private=settings.JOB_ALLOW_LOOPBACK,
+        trace_reads=version.trace_reads,
     )
 
 

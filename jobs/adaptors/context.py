@@ -23,6 +23,7 @@ class Context:
     trace: Callable[[dict[str, Any]], None] = _nowhere  # one exchange, as in common.http
     learn: Callable[[str], None] = _nowhere  # a secret that came up only now, to be masked from here on
     dry_run: bool = False  # writes are shown instead of sent
+    trace_reads: bool = False  # the trace keeps the bodies of reads, too
     allowed_hosts: tuple[str, ...] = ()  # empty: any public host
     allow_private: bool = False  # may speak to private address ranges
     idempotency_key: str = field(default="", repr=False)  # the same over every attempt of one cause

@@ -203,7 +203,7 @@ class RestClient:
                 retry_statuses=retry_statuses,
                 worth_repeating=self.worth_repeating,
                 timeouts=None if timeout is None else Timeouts(read=timeout, total=timeout),
-                keep_body=keep_body,
+                keep_body=keep_body or self.context.trace_reads,
                 write=write,
             )
 

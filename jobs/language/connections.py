@@ -55,6 +55,7 @@ class Connections:
             log=partial(self._log, alias),
             trace=partial(self._session.trace, alias),
             dry_run=request.run.mode == "dry",
+            trace_reads=request.trace_reads,
             allowed_hosts=request.allowed_hosts,
             allow_private=request.allow_private,
             idempotency_key=request.run.idempotency_key,

@@ -81,6 +81,7 @@ class Request:
     keep_memory: str = "no"  # no | keys (all but data, response, references) | whole
     allowed_hosts: tuple[str, ...] = ()  # empty: any public host
     allow_private: bool = False  # may speak to private address ranges
+    trace_reads: bool = False  # the trace keeps what reads were answered, too
     only_conditions: bool = False  # the job's own child died: decide conditions over `state`, run no code
 
     def to_json(self) -> JSONObject:

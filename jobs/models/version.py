@@ -27,6 +27,11 @@ class JobVersion(Row):
     wall_seconds = models.PositiveIntegerField(default=300)
     memory_mb = models.PositiveIntegerField(default=512)
     state_bytes = models.PositiveIntegerField(default=10_000_000)
+    trace_reads = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="The trace of its runs keeps what partners answered to reads, too, up to 1 MB a run.",
+    )
     # --- retry policy
     max_attempts = models.PositiveIntegerField(default=1)
     first_wait_seconds = models.PositiveIntegerField(default=30)

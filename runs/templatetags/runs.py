@@ -60,8 +60,10 @@ def exchange_tone(exchange: HttpExchange) -> str:
     """The colour of what came back."""
     if exchange.dry:
         return "warn"
-    if exchange.error or exchange.status is None or exchange.status >= 400:
-        return "good" if exchange.outcome and not exchange.error and exchange.status is None else "bad"
+    if exchange.error or (exchange.status or 0) >= 400:
+        return "bad"
+    if exchange.status is None:  # other protocols have none; there, no error is a yes
+        return "good" if exchange.outcome or exchange.protocol != "http" else "bad"
     return "good" if exchange.status < 300 else "plain"
 
 

@@ -120,6 +120,20 @@ def test_a_search_that_is_posted_is_no_write(world: World, engine: Engine) -> No
     assert sent(world) == []
 
 
+def test_what_was_read_is_kept_when_the_version_or_the_request_says_so(world: World, engine: Engine) -> None:
+    code = "partner.get('/a')\npartner.get('/b', keep_body=True)"
+    with FaultyServer(answer(200, [{"name": "Amina"}])) as server:
+        link = world.credential("http", baseUrl=server.url)
+        runs = [
+            job_start(job=world.job(code, connections={"partner": ("http", link)}, trace_reads=whole))
+            for whole in (False, True)
+        ]
+        engine.drain()
+    kept = [[bool(each.response_body) for each in exchanges(run)] for run in runs]
+    assert kept == [[False, True], [True, True]]
+    assert len(sent(world, kind="read", q="amina")) == 3
+
+
 def test_a_run_with_large_bodies_goes_on_and_keeps_every_exchange(world: World, engine: Engine) -> None:
     """Thirty times 100 kB: fifteen beginnings fill the megabyte, and nothing of it is a log that is too long."""
     code = (

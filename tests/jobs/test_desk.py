@@ -169,6 +169,7 @@ def test_what_is_wrong_with_the_call_is_said_in_a_sentence(
         ({"protocol": "smtp", "method": "SEND", "url": "smtp://mail", "error": "refused"}, "SMTP SEND smtp://mail → refused"),
         ({"method": "PUT", "url": "https://x.example/", "dry": True}, "PUT https://x.example/ → not sent (dry run)"),
         ({"method": "PUT", "url": "https://x.example/"}, "PUT https://x.example/ → no answer"),
+        ({"protocol": "sftp", "method": "PUT", "url": "sftp://x/a"}, "SFTP PUT sftp://x/a → done"),
     ],
 )  # fmt: skip
 def test_an_exchange_is_one_line_whatever_its_protocol(record: dict[str, Any], line: str) -> None:

@@ -118,6 +118,7 @@ def test_connections_settings_and_limits_become_part_of_the_version(cast: Cast, 
         "settings-1-type": "number",
         "settings-1-default": "3",
         "max_attempts": 4,
+        "trace_reads": "on",
     }
     at(cast.editor).post(page("jobs_job_change", job.pk), form(job, code="pass", _save_draft="1", **more))
     version = saved(job).latest_version
@@ -128,7 +129,7 @@ def test_connections_settings_and_limits_become_part_of_the_version(cast: Cast, 
         ("clinic", "north"),
         ("limit", 3),
     ]
-    assert version.max_attempts == 4
+    assert (version.max_attempts, version.trace_reads) == (4, True)
 
 
 def test_a_row_that_was_added_and_left_empty_counts_for_nothing(cast: Cast, job: Job) -> None:

@@ -33,7 +33,7 @@ _NUMBERS = {
     "too_late_seconds": ("Too late after", "Seconds; a run that waited longer is skipped. Empty: never."),
     "problems_allowed": ("Problems allowed", "More refused records than this open an incident."),
 }
-LIMITS = (*_NUMBERS, "safe_to_run_again")
+LIMITS = (*_NUMBERS, "safe_to_run_again", "trace_reads")
 
 
 class JobForm(forms.Form):
@@ -67,6 +67,12 @@ class JobForm(forms.Form):
         required=False,
         widget=UnfoldBooleanSwitchWidget,
         help_text="Running it twice does no harm: a run whose worker vanished is started again.",
+    )
+    trace_reads = forms.BooleanField(
+        label="Keep what was read",
+        required=False,
+        widget=UnfoldBooleanSwitchWidget,
+        help_text="The trace of its runs keeps what partners answered to reads, too, up to 1 MB a run.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

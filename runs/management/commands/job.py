@@ -213,7 +213,8 @@ def text_of(file: Path) -> str:
 def told(exchange: Exchange) -> str:
     """One line for one request to a partner."""
     said = str(exchange.status or "") or exchange.outcome
-    answer = ": ".join(part for part in (said, exchange.error) if part) or "no answer"
+    silence = "no answer" if exchange.protocol == "http" else "done"
+    answer = ": ".join(part for part in (said, exchange.error) if part) or silence
     if exchange.dry:
         answer = "not sent (dry run)"
     protocol = "" if exchange.protocol == "http" else f"{exchange.protocol.upper()} "

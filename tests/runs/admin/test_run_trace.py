@@ -46,7 +46,11 @@ def test_an_outcome_stands_where_there_is_no_status_and_no_answer_says_so(place)
     run = traced(place)
     exchanged(run, method="INSERT", status=None, outcome="12 rows")
     exchanged(run, status=None, error="The partner system did not answer in time.")
+    exchanged(run, status=None)
+    exchanged(run, method="PUT", protocol="sftp", status=None)
     text = shown(place, run)
+    assert '<span class="ws-badge ws-bad">no answer</span>' in text
+    assert '<span class="ws-badge ws-good">done</span>' in text
     assert '<span class="ws-badge ws-good">12 rows</span>' in text
     assert '<span class="ws-badge ws-bad">failed</span>' in text
     assert "did not answer in time" in text
@@ -110,7 +114,7 @@ def test_an_opened_exchange_shows_its_bodies_laid_out(place, sent, pretty):
     [
         ({}, "There was no body."),
         ({"request_bytes": 9, "over_budget": True}, "the room for bodies of this run, 1 MB, was used up"),
-        ({"request_bytes": 9, "write": False}, "only when the job asks for it"),
+        ({"request_bytes": 9, "write": False}, "only when the job says so"),
         ({"request_bytes": 9}, "it is no text, or older than"),
         (
             {"request_body": "x", "request_bytes": 90_000, "request_cut": True},

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, ClassVar, Literal
+from urllib.parse import quote
 
 import httpx
 
-from jobs.adaptors.commcare import forms, sheets
+from jobs.adaptors.commcare import forms, moments, sheets, uploads
 from jobs.adaptors.commcare.connection import Connection
+from jobs.adaptors.commcare.cursor import Cursor
 from jobs.adaptors.commcare.plain import Plain
 from jobs.adaptors.context import Context
 from jobs.adaptors.engine import Response
 from jobs.adaptors.errors import AdaptorError, NotFound, Timeout, ValidationError
-from jobs.adaptors.paging import NextUrl
 from jobs.adaptors.spec import operation
 
 DEFAULT_MAX = 10_000
 PAGE = 1_000  # the largest that forms allow; cases would allow 5,000
-DONE, FAILED = 3, 4
+REPORT_PAGE = 50  # the largest that reports allow
 
 
 class Client:
@@ -43,21 +45,18 @@ class Client:
         that page comes.
         """
         if offset is not None:
-            return _objects(self._page(path, {**params, "offset": offset}))
+            found = _objects(self._page(path, {"limit": max, **params, "offset": offset}))
+            return found if max is None else found[:max]
         first = self._page(path, {"limit": _size(params, max), **params})
         if not isinstance(first, dict) or not isinstance(first.get("objects"), list):
             return first
-        wanted = DEFAULT_MAX if max is None else max
-        found: list[dict[str, Any]] = []
-        for record in self._following(path, params, first, max):
-            if len(found) >= wanted:
-                break
-            found.append(record)
-        else:
-            return found
-        if max is None:
+        records = self._following(path, params, first, max)
+        if max is not None:
+            return list(islice(records, max))
+        found = list(islice(records, DEFAULT_MAX))
+        if next(records, None) is not None:
             self._context.log(
-                "warning", f"CommCare has more than {wanted:,} records here; pass max=… to read more."
+                "warning", f"CommCare has more than {DEFAULT_MAX:,} records here; pass max=… to read more."
             )
         return found
 
@@ -72,7 +71,9 @@ class Client:
         self, *, external_id: str | None = None, case_id: str | None = None
     ) -> dict[str, Any] | None:
         """The case with that ID, by the case API v2, or None."""
-        path = f"api/case/v2/{case_id}/" if case_id else f"api/case/v2/ext/{external_id}/"
+        if not case_id and not external_id:
+            raise ValidationError("Say which case: by external_id or by case_id.", sent=False)
+        path = f"api/case/v2/{_part(case_id)}/" if case_id else f"api/case/v2/ext/{_part(external_id)}/"
         try:
             found: dict[str, Any] = self._connection.get(self._connection.space(path)).body
         except NotFound:
@@ -83,15 +84,15 @@ class Client:
     def each_case(self, *, max: int = 1_000_000, **params: Any) -> Iterator[dict[str, Any]]:
         """Every case, by the case API v2, whose pages are found by a cursor."""
         path = self._connection.space("api/case/v2/")
-        wanted = {"limit": PAGE, **params}
-        return self._connection.records(path, params=wanted, paging=NextUrl("next"), items="cases", max=max)
+        wanted = {"limit": PAGE, **moments.written(params)}
+        return self._connection.records(path, params=wanted, paging=Cursor(), items="cases", max=max)
 
     @operation(example='rows = commcare.get_report("8f2c…")')
     def get_report(self, report_id: str, *, max: int = DEFAULT_MAX, **params: Any) -> list[dict[str, Any]]:
         """The rows of a configurable report, all pages."""
         path, found = self._connection.api(f"configurablereportdata/{report_id}"), list[dict[str, Any]]()
         while len(found) < max:
-            body = self._connection.get(path, params={"limit": 100, **params, "offset": len(found)}).body
+            body = self._connection.get(path, params={"limit": REPORT_PAGE, **params, "offset": len(found)}).body
             rows = body.get("data") or []
             found += rows
             if not rows or len(found) >= int(body.get("total_records") or 0):
@@ -110,21 +111,27 @@ class Client:
         writes=True,
     )
     def submit(
-        self, data: dict[str, Any] | str, *, key: str | None = None, root: str = "data"
+        self,
+        data: dict[str, Any] | str,
+        *,
+        key: str | None = None,
+        root: str = "data",
+        openrosa: str | None = None,
     ) -> dict[str, Any]:
         """Submit a form; answers `{instance_id, nature, message}`.
 
         `@name` is an attribute. The form gets an `instanceID` made from `key`, or the one that its `meta` names: a
         form that comes twice with the same ID replaces itself, so it is sent again when the answer got lost.
-        Without either the run's own key is used, which is the same over every attempt.
+        Without either the run's own key is used, which is the same over every attempt. XML given as text goes as it
+        is. `openrosa="3.0"` asks for the answers of that version, as phones do.
         """
         if isinstance(data, str):
-            return self._submitted(data.encode("utf-8"), instance="", repeatable=False)
+            return self._submitted(data.encode("utf-8"), instance=forms.instance_of(data), openrosa=openrosa)
         known = (data.get("meta") or {}).get("instanceID")
         seed = key or self._context.idempotency_key
         instance = known or (forms.instance_id(f"{seed}:{data.get('@xmlns', '')}") if seed else "")
         content = forms.build(forms.with_meta(data, instance=instance) if instance else data, root=root)
-        return self._submitted(content, instance=instance, repeatable=bool(instance))
+        return self._submitted(content, instance=instance, openrosa=openrosa)
 
     @operation(
         example='block = commcare.case_block(uid, case_type="patient", case_name="Ama", update={"age": 7})'
@@ -145,7 +152,7 @@ class Client:
     @operation(example='commcare.update_case(case_id, {"properties": {"age": "8"}})', writes=True)
     def update_case(self, case_id: str, case: dict[str, Any]) -> dict[str, Any]:
         """Change a case by the case API v2."""
-        path = self._connection.space(f"api/case/v2/{case_id}/")
+        path = self._connection.space(f"api/case/v2/{_part(case_id)}/")
         return dict(self._connection.put(path, case).body)
 
     @operation(
@@ -153,7 +160,7 @@ class Client:
     )
     def upsert_case(self, external_id: str, case: dict[str, Any]) -> dict[str, Any]:
         """Make the case with that external ID, or change it."""
-        path = self._connection.space(f"api/case/v2/ext/{external_id}/")
+        path = self._connection.space(f"api/case/v2/ext/{_part(external_id)}/")
         return dict(self._connection.put(path, case).body)
 
     @operation(
@@ -198,35 +205,35 @@ class Client:
     def bulk(
         self, kind: Literal["case-data", "lookup-table"], data: Any, *, wait: float = 0, **params: Any
     ) -> dict[str, Any]:
-        """Upload cases (rows) or lookup tables (rows by sheet, with a sheet `types`)."""
+        """Upload cases (rows) or lookup tables (rows by sheet, with a sheet `types`).
+
+        With `replace=True` a lookup table's rows are replaced, otherwise the new ones come to those there are.
+        With `wait` (seconds) the result is awaited.
+        """
         if kind == "case-data":
             path, field = "importer/excel/bulk_upload_api/", "file"
             content = sheets.workbook({"Sheet1": data} if not isinstance(data, Mapping) else data)
         elif kind == "lookup-table":
             path, field, content = "fixtures/fixapi/", "file-to-upload", sheets.workbook(data)
+            params = {"replace": False, **({"async": True} if wait else {}), **params}
         else:
             raise ValidationError(f"CommCare takes “case-data” or “lookup-table”, not “{kind}”.", sent=False)
-        form = {field: ("data.xlsx", content, sheets.XLSX), **params}
-        response = self._connection.post(self._connection.space(path), form, content_type="multipart")
-        said: dict[str, Any] = dict(response.body or {})
-        said["message"] = " ".join(str(said.get("message", "")).split())
+        form = {field: ("data.xlsx", content, sheets.XLSX), **{n: _field(v) for n, v in params.items()}}
+        said = self._uploaded(path, form)
         return self.wait(said["status_url"], seconds=wait) if wait and said.get("status_url") else said
 
     @operation(example='result = commcare.wait(upload["status_url"], seconds=120)')
     def wait(self, status_url: str, *, seconds: float = 120) -> dict[str, Any]:
         """The result of a bulk upload when it is done, with progress in the log."""
-        end, told = time.monotonic() + seconds, -1
-        pause = 0.2
+        end, told, pause = time.monotonic() + seconds, -1, 0.2
         while True:
             body = self._connection.get(_path(status_url)).body
-            state, percent = body.get("state"), (body.get("progress") or {}).get("percent")
-            if state == DONE:
-                return dict(body.get("result") or {})
-            if state == FAILED:
-                raise AdaptorError("CommCare could not import the file.", body=body, sent=True)
-            if percent is not None and percent != told:
-                self._context.log("info", f"CommCare has imported {percent} %.")
-                told = percent
+            now = uploads.progress(body)
+            if now.result is not None:
+                return now.result
+            if now.percent is not None and now.percent != told:
+                self._context.log("info", f"CommCare has imported {now.percent} %.")
+                told = now.percent
             if time.monotonic() + pause > end:
                 raise Timeout(
                     f"CommCare had not imported the file after {seconds:g} seconds.", body=body, sent=True
@@ -253,14 +260,15 @@ class Client:
 
     # ---- inside
 
-    def _submitted(self, content: bytes, *, instance: str, repeatable: bool) -> dict[str, Any]:
+    def _submitted(self, content: bytes, *, instance: str, openrosa: str | None) -> dict[str, Any]:
         app = f"{self._connection.app_id}/" if self._connection.app_id else ""
         response = self._connection.request(
             "POST",
             self._connection.space(f"receiver/{app}"),
             content,
             content_type="text/xml; charset=utf-8",
-            repeatable=repeatable,
+            headers={"X-OpenRosa-Version": openrosa} if openrosa else None,
+            repeatable=bool(instance),
             parse_as="text",
             errors={422: False, 500: _unless_processed},
         )
@@ -268,9 +276,24 @@ class Client:
             return {"instance_id": instance, "nature": "submit_success", "message": "(dry run)"}
         return {"instance_id": instance, **forms.judged(response.body or "", status=response.status)}
 
+    def _uploaded(self, path: str, form: dict[str, Any]) -> dict[str, Any]:
+        """What an upload is answered. A 500 with a code is about the file, not about the server."""
+        response = self._connection.post(
+            self._connection.space(path), form, content_type="multipart", errors={500: _unless_coded}
+        )
+        if self._context.dry_run:
+            return {"code": 200, "message": "(dry run)"}
+        problem = self._connection.problem(response)
+        if problem is not None:
+            raise problem
+        said: dict[str, Any] = dict(response.body or {})
+        said["message"] = " ".join(str(said.get("message", "")).split())
+        if said.get("code") == uploads.WARNED:
+            self._context.log("warning", f"CommCare: {said['message']}")
+        return said
+
     def _page(self, path: str, params: dict[str, Any]) -> Any:
-        wanted = {name: value for name, value in params.items() if value is not None}
-        return self._connection.get(self._connection.api(path), params=wanted).body
+        return self._connection.get(self._connection.api(path), params=moments.filters(params)).body
 
     def _following(
         self, path: str, params: dict[str, Any], page: Any, most: int | None
@@ -307,3 +330,18 @@ def _unless_processed(response: Response) -> bool | None:
 def _path(url: str) -> str:
     """The status page's path: behind a proxy CommCare often names itself wrongly."""
     return httpx.URL(url).raw_path.decode("ascii") if "://" in url else url
+
+
+def _unless_coded(response: Response) -> bool | None:
+    code = response.body.get("code") if isinstance(response.body, dict) else None
+    return False if isinstance(code, int) and code >= 400 else None
+
+
+def _field(value: Any) -> Any:
+    """A field of an upload: CommCare reads `true` and `false`."""
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _part(value: Any) -> str:
+    """An ID as one part of a path, whatever is in it."""
+    return quote(str(value), safe="")

@@ -5,9 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from jobs.adaptors.auth import Auth, Basic, HeaderKey
+from jobs.adaptors.commcare.uploads import WARNED
 from jobs.adaptors.engine import Response, RestClient
 from jobs.adaptors.errors import AdaptorError, ConfigurationError, ValidationError
 from jobs.adaptors.spec import address, credential, secret, text
+
+SILENT = {
+    401: "the user name, API key or password of the credential is not accepted",
+    429: "too many requests for this user and project space",
+    509: "the project space takes no more forms for now",
+}
 
 
 class Connection(RestClient):
@@ -43,17 +50,18 @@ class Connection(RestClient):
         raise ConfigurationError("The credential for CommCare needs an API key or a password.")
 
     def words(self, response: Response) -> str:
+        """Where CommCare says nothing itself, what its status means."""
         body = response.body
         if isinstance(body, dict):
             for name in ("error", "error_message", "message", "detail"):
                 if body.get(name):
                     return str(body[name])
-        return super().words(response)
+        return super().words(response) or SILENT.get(response.status, "")
 
     def problem(self, response: Response) -> AdaptorError | None:
-        """Bulk uploads say 200 and mean the `code` inside."""
+        """Bulk uploads say 200 and mean the `code` inside; 402 is only a warning."""
         code = response.body.get("code") if isinstance(response.body, dict) else None
-        if isinstance(code, int) and code >= 400:
+        if isinstance(code, int) and code >= 400 and code != WARNED:
             return ValidationError(self._sentence(response), status=code, body=response.body, sent=False)
         return None
 

@@ -21,6 +21,16 @@ def instance_id(key: str) -> str:
     return str(uuid.uuid5(SPACE, key))
 
 
+def instance_of(text: str) -> str:
+    """The `instanceID` in a form's XML, or nothing."""
+    try:
+        root = ElementTree.fromstring(text.encode("utf-8"))
+    except (ParseError, DefusedXmlException, ValueError):
+        return ""
+    named = (each.text for each in root.iter() if each.tag.rpartition("}")[2] == "instanceID")
+    return (next(named, "") or "").strip()
+
+
 def build(data: dict[str, Any], *, root: str = "data") -> bytes:
     """A form. `@name` is an attribute, `#text` the text beside them, a list repeats its element."""
     element = Element(root)

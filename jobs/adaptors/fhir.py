@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 import httpx
 
@@ -106,47 +107,39 @@ class Client(RestClient):
     @operation(example='patients = fhir.search("Patient", birthdate="ge2020-01-01")')
     def search(self, kind: str, *, max: int | None = None, **params: Any) -> list[dict[str, Any]]:
         """The resources that match, all pages, at most `max` (10,000 unless told)."""
-        wanted = DEFAULT_MAX if max is None else max
-        found: list[dict[str, Any]] = []
-        for resource in self.each(kind, **params):
-            if len(found) >= wanted:
-                if max is None:
-                    self.context.log(
-                        "warning", f"There are more than {wanted:,} resources; pass max=… to read more."
-                    )
-                break
-            found.append(resource)
-        return found
+        if max is not None:
+            return list(self.each(kind, max=max, **params))
+        found = list(self.each(kind, max=DEFAULT_MAX + 1, **params))
+        if len(found) > DEFAULT_MAX:
+            self.context.log(
+                "warning", f"There are more than {DEFAULT_MAX:,} resources; pass max=… to read more."
+            )
+        return found[:DEFAULT_MAX]
 
     @operation(example='for patient in fhir.each("Patient"): print(patient["id"])')
-    def each(self, kind: str, **params: Any) -> Iterator[dict[str, Any]]:
+    def each(self, kind: str, *, max: int | None = None, **params: Any) -> Iterator[dict[str, Any]]:
         """The same one by one, without holding them all. Included resources come too."""
-        bundle: Any = self.search_bundle(kind, **params)
-        seen: set[str] = set()
-        while isinstance(bundle, dict):
-            for entry in bundle.get("entry") or ():
-                resource = entry.get("resource") if isinstance(entry, dict) else None
-                if isinstance(resource, dict) and resource.get("resourceType") != "OperationOutcome":
-                    yield resource
-            following = next_link(bundle, NEXT)
-            if following is None:
+        if max is not None and max < 1:
+            return
+        for count, entry in enumerate(self._entries(kind, params), 1):
+            yield entry["resource"]
+            if count == max:
                 return
-            if following in seen:
-                raise AdaptorError("The FHIR server hands out its pages in circles.", sent=True)
-            seen.add(following)
-            bundle = self.get(self._within(following)).body
 
     @operation(example='patient = fhir.find_one("Patient", identifier="urn:nid|7")')
     def find_one(self, kind: str, **params: Any) -> dict[str, Any] | None:
         """The one resource that matches, or None. Several raise AmbiguousError."""
-        found = [
-            each for each in self.each(kind, **{"count": 2, **params}) if each.get("resourceType") == kind
-        ]
-        if len(found) > 1:
-            raise AmbiguousError(
-                f"The FHIR server has {len(found)} {kind} that match; one was expected.", sent=False
-            )
-        return found[0] if found else None
+        found: dict[str, Any] | None = None
+        for entry in self._entries(kind, {"count": 2, **params}):
+            mode = (entry.get("search") or {}).get("mode") or "match"
+            if mode != "match" or entry["resource"].get("resourceType") != kind:
+                continue  # an include
+            if found is not None:
+                raise AmbiguousError(
+                    f"The FHIR server has several {kind} resources that match; one was expected.", sent=False
+                )
+            found = entry["resource"]
+        return found
 
     # ---- writing
 
@@ -158,11 +151,10 @@ class Client(RestClient):
         self, kind: str, resource: Mapping[str, Any], *, if_none_exist: str | None = None
     ) -> dict[str, Any]:
         """Make a resource. With `if_none_exist` (a search) only if none matches, which makes it safe to repeat."""
-        headers = {"If-None-Exist": if_none_exist} if if_none_exist else {}
-        made = self._sent(
+        headers = {"If-None-Exist": _quoted(if_none_exist)} if if_none_exist else {}
+        return self._sent(
             "POST", kind, {"resourceType": kind, **resource}, headers=headers, repeatable=bool(if_none_exist)
         )
-        return made
 
     @operation(example='fhir.update("Patient/7", patient, version=patient["meta"]["versionId"])', writes=True)
     def update(
@@ -172,9 +164,10 @@ class Client(RestClient):
 
         `Patient?identifier=…` instead of an ID replaces the one that matches.
         """
-        kind = reference.partition("/")[0].partition("?")[0]
+        url = _relative(reference)
         headers = {"If-Match": f'W/"{version}"'} if version else {}
-        return self._sent("PUT", _relative(reference), {"resourceType": kind, **resource}, headers=headers)
+        # Repeated after a lost answer, our own change would look like that of somebody else.
+        return self._sent("PUT", url, _named(url, resource), headers=headers, repeatable=not version)
 
     @operation(
         example='fhir.patch_resource("Patient/7", [{"op": "replace", "path": "/active", "value": False}])',
@@ -187,25 +180,23 @@ class Client(RestClient):
     @operation(example='fhir.destroy("Patient/7")', writes=True)
     def destroy(self, reference: str) -> None:
         """Delete a resource; one that is gone already is no error."""
-        self.delete(_relative(reference), errors={404: False, 410: False})
+        self.delete(_relative(reference), errors={404: _gone, 410: False})
 
     @operation(example='fhir.transaction([fhir.entry("POST", "Patient", patient)])', writes=True)
     def transaction(self, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Several changes, all or none. Answers the server's bundle."""
-        return self._sent(
-            "POST", "", {"resourceType": "Bundle", "type": "transaction", "entry": list(entries)}
-        )
+        return self._bundle("transaction", entries)
 
     @operation(example='fhir.batch([fhir.entry("PUT", "Patient/7", patient)])', writes=True)
     def batch(self, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Several changes, each for itself. The answer is a success also when some failed: see `failed_entries`."""
-        answer = self._sent("POST", "", {"resourceType": "Bundle", "type": "batch", "entry": list(entries)})
+        answer = self._bundle("batch", entries)
         failed = self.failed_entries(answer)
         if failed and len(failed) == len(entries):
             raise ValidationError(
                 f"The FHIR server refused all {len(failed)} entries; the first: {failed[0]['message']}",
                 body=answer,
-                sent=False,
+                sent=not all(each["status"].startswith("4") for each in failed),
             )
         if failed:
             self.context.log("warning", f"The FHIR server refused {len(failed)} of {len(entries)} entries.")
@@ -232,18 +223,24 @@ class Client(RestClient):
         *,
         full_url: str | None = None,
         if_none_exist: str | None = None,
+        version: str | None = None,
     ) -> dict[str, Any]:
         """One entry for a transaction or batch; `full_url` (`urn:uuid:…`) lets others refer to it."""
         request = {
             "method": method.upper(),
             "url": url,
             **({"ifNoneExist": if_none_exist} if if_none_exist else {}),
+            **({"ifMatch": f'W/"{version}"'} if version else {}),
         }
         made: dict[str, Any] = {"request": request}
         if full_url:
             made["fullUrl"] = full_url
         if resource is not None:
-            made["resource"] = {"resourceType": url.partition("/")[0].partition("?")[0], **resource}
+            made["resource"] = (
+                _named(url, resource)
+                if request["method"] == "PUT"
+                else {"resourceType": _kind(url), **resource}
+            )
         return made
 
     @operation(example='fhir.request("POST", "Patient/$match", parameters).body', writes=True)
@@ -262,16 +259,41 @@ class Client(RestClient):
         body: dict[str, Any] | None = response.body
         return body if body is not None else {"id": _id_of(response)}
 
-    def _within(self, link: str) -> str:
+    def _bundle(self, kind: str, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        given = list(entries)
+        data = {"resourceType": "Bundle", "type": kind, "entry": given}
+        return self._sent("POST", "", data, repeatable=all(_can_be_repeated(each) for each in given))
+
+    def _entries(self, kind: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """The entries with a resource, of all pages."""
+        bundle: Any = self.search_bundle(kind, **params)
+        theirs = _root_of(bundle, kind)
+        seen: set[str] = set()
+        while isinstance(bundle, dict):
+            for entry in bundle.get("entry") or ():
+                resource = entry.get("resource") if isinstance(entry, dict) else None
+                if isinstance(resource, dict) and resource.get("resourceType") != "OperationOutcome":
+                    yield entry
+            following = next_link(bundle, NEXT)
+            if following is None:
+                return
+            if following in seen:
+                raise AdaptorError("The FHIR server hands out its pages in circles.", sent=True)
+            seen.add(following)
+            bundle = self.get(self._within(following, theirs)).body
+
+    def _within(self, link: str, theirs: str | None) -> str:
         """The next page on our server: behind a proxy it often names itself wrongly."""
-        url, base = httpx.URL(link), httpx.URL(self.http_client.address(""))
-        path = url.raw_path.decode("ascii")
-        root = base.path.rstrip("/")
-        start = path.find(f"{root}/") if root else 0
+        path, mark, query = httpx.URL(link).raw_path.decode("ascii").partition("?")
+        own = httpx.URL(self.http_client.address("")).path.rstrip("/")
+        for root in (theirs, own):
+            if root is not None and (path == root or path.startswith(f"{root}/")):
+                return path[len(root) :] + mark + query
+        start = path.find(f"{own}/")
         if start >= 0:
-            return path[start + len(root) :] or "/"
-        if "?" in path:  # its own idea of its path differs too: the query is what counts
-            return "?" + path.partition("?")[2]
+            return path[start + len(own) :] + mark + query
+        if mark:  # its own idea of its path differs too: the query is what counts
+            return mark + query
         raise AdaptorError("The FHIR server names a next page that is not part of it.", sent=True)
 
 
@@ -301,12 +323,54 @@ def _params(params: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _root_of(bundle: Any, kind: str) -> str | None:
+    """The path that the server believes to have, told by what it calls the search that we asked for."""
+    links = bundle.get("link") if isinstance(bundle, dict) else None
+    for each in links if isinstance(links, list) else ():
+        if isinstance(each, dict) and each.get("relation") == "self":
+            path = httpx.URL(str(each.get("url") or "")).raw_path.decode("ascii").partition("?")[0]
+            return path.removesuffix(f"/{kind}") if path.endswith(f"/{kind}") else None
+    return None
+
+
 def _relative(reference: str) -> str:
-    if "://" in reference or not reference.strip("/"):
+    # A condition may well hold an address: `Patient?identifier=http://…|7`.
+    if "://" in reference.partition("?")[0] or not reference.strip("/"):
         raise NotFound(
             "A reference is relative here, as in Patient/7; the server is in the credential.", sent=False
         )
-    return reference.strip("/")
+    path, mark, condition = reference.partition("?")
+    return path.strip("/") + mark + condition
+
+
+def _kind(url: str) -> str:
+    return url.partition("?")[0].partition("/")[0]
+
+
+def _named(url: str, resource: Mapping[str, Any]) -> dict[str, Any]:
+    """A resource as a PUT wants it: with the type and the ID that the address has."""
+    kind, _, unique = url.partition("?")[0].partition("/")
+    return {"resourceType": kind, **({"id": unique} if unique else {}), **resource}
+
+
+def _quoted(condition: str) -> str:
+    """A search as a header can carry it."""
+    return quote(condition, safe="%!#$&'()*+,/:;=?@[]~|")
+
+
+def _gone(response: Response) -> bool | None:
+    """No error when the FHIR server says it; an error when nobody of FHIR is at this address."""
+    body = response.body
+    said = not body or (isinstance(body, dict) and body.get("resourceType") == "OperationOutcome")
+    return False if said else None
+
+
+def _can_be_repeated(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry that was done already does nothing more the second time."""
+    request = entry.get("request") or {}
+    if request.get("ifMatch"):
+        return False
+    return request.get("method") in ("GET", "HEAD", "PUT", "DELETE") or bool(request.get("ifNoneExist"))
 
 
 def _id_of(response: Response) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -11,6 +12,8 @@ from jobs.adaptors.engine import Response
 from jobs.adaptors.errors import AuthError
 from jobs.adaptors.sms.provider import Provider, Receipt, account, is_gsm
 from jobs.adaptors.spec import address, credential, operation, secret, text
+
+NOT_ROUTABLE = "Not routable"  # a 403 as a wrong password is, but about the number
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,8 @@ class Kannel(Provider):
 
     def _sent(self, to: str, text: str, *, sender: str | None, more: dict[str, Any]) -> Receipt:
         coding = {"charset": "UTF-8", "coding": 0 if is_gsm(text) else 2}
-        params = {**self._usual, "to": to, "text": text, **coding, **more}
+        number = re.sub(r"[\s().-]", "", to)  # a space would begin another number
+        params = {**self._usual, "to": number, "text": text, **coding, **more}
         if sender:
             params["from"] = sender
         response = self.get(
@@ -105,9 +109,9 @@ class Kannel(Provider):
             retry_statuses=(429,),
             errors={400: False, 403: False},
         )
-        if response.status == 403:
-            raise self._refused(response)
         said = str(response.body or "").strip()
+        if response.status == 403 and not said.startswith(NOT_ROUTABLE):
+            raise self._refused(response)
         accepted = response.ok and said[:2] in ("0:", "3:", "Se")
         return Receipt(
             to=to,

@@ -88,6 +88,9 @@ _GSM = frozenset(
 def _check(recipients: list[Any], text: Any) -> None:
     if not recipients or not all(isinstance(each, str) and each.strip() for each in recipients):
         raise ValidationError("A text message needs a telephone number to go to.", sent=False)
+    if any(mark in each for each in recipients for mark in ",;\n"):
+        # Some providers would send to all of them and tell of the first.
+        raise ValidationError("Each telephone number stands for itself: give several as a list.", sent=False)
     if not isinstance(text, str) or not text.strip():
         raise ValidationError("A text message needs a text.", sent=False)
 

@@ -54,7 +54,7 @@ class Telerivet(Provider):
         response = self._post_message(data, errors={400: False})
         body = response.body if isinstance(response.body, dict) else {}
         error = body.get("error") if response.status == 400 else None
-        if response.status == 400 and not (isinstance(error, dict) and error.get("param") in ABOUT_RECIPIENT):
+        if response.status == 400 and not _is_about_recipient(error):
             raise self._error(response, safe=False)
         failed = error is not None or body.get("status") in ("failed", "not_delivered", "cancelled")
         said = (
@@ -91,6 +91,12 @@ class Telerivet(Provider):
 
     def _post_message(self, data: dict[str, Any], **options: Any) -> Response:
         return self.post("/messages/send", data, repeatable=False, retry_statuses=(429,), **options)
+
+
+def _is_about_recipient(error: Any) -> bool:
+    return isinstance(error, dict) and (
+        error.get("param") in ABOUT_RECIPIENT or error.get("code") == "blocked"
+    )
 
 
 ADAPTOR = account("telerivet", "Telerivet", Telerivet)

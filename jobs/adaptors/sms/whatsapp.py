@@ -16,6 +16,8 @@ TOO_MANY = frozenset({4, 80007, 130429, 131048, 131056})
 # Not on WhatsApp, not in the list of a test number, silent for more than a day, wrong number.
 ABOUT_RECIPIENT = frozenset({100, 131021, 131026, 131030, 131047, 131051})
 
+NO_SUCH_SENDER = 33  # a subcode of 100: the phone number ID of the credential is wrong
+
 
 class WhatsApp(Provider):
     """One number of a business account."""
@@ -101,7 +103,7 @@ class WhatsApp(Provider):
             raise AuthError(said, status=response.status, body=body)
         if code in TOO_MANY:
             raise RateLimited(said, status=response.status, body=body, sent=False)
-        if code not in ABOUT_RECIPIENT:
+        if code not in ABOUT_RECIPIENT or error.get("error_subcode") == NO_SUCH_SENDER:
             raise self._error(response, safe=False)
         return Receipt(to=to, provider_id=None, status="rejected", code=str(code), message=said, raw=body)
 

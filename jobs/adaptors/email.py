@@ -222,13 +222,17 @@ class Client:
         if self._security == "tls":
             ready = trust.wrap_socket(ready, server_hostname=self._host)
         server = _Client(ready, self._host)
-        server.connect(self._host, self._port)
-        server.ehlo()
-        if self._security == "starttls":
-            server.starttls(context=trust)
+        try:
+            server.connect(self._host, self._port)
             server.ehlo()
-        if self._configuration.get("username"):
-            server.login(self._configuration["username"], self._configuration.get("password") or "")
+            if self._security == "starttls":
+                server.starttls(context=trust)
+                server.ehlo()
+            if self._configuration.get("username"):
+                server.login(self._configuration["username"], self._configuration.get("password") or "")
+        except BaseException:
+            server.close()
+            raise
         return server
 
     def _said(self, error: smtplib.SMTPResponseException) -> str:

@@ -92,7 +92,9 @@ class Client:
         """The rows of a configurable report, all pages."""
         path, found = self._connection.api(f"configurablereportdata/{report_id}"), list[dict[str, Any]]()
         while len(found) < max:
-            body = self._connection.get(path, params={"limit": REPORT_PAGE, **params, "offset": len(found)}).body
+            body = self._connection.get(
+                path, params={"limit": REPORT_PAGE, **params, "offset": len(found)}
+            ).body
             rows = body.get("data") or []
             found += rows
             if not rows or len(found) >= int(body.get("total_records") or 0):

@@ -173,9 +173,9 @@ class _Request(BaseHTTPRequestHandler):
 
 def signature_fault(method: str, path: str, headers: dict[str, str]) -> str:
     """What is wrong with AWS's signature, version 4, by the reckoning of AWS's own library; moto takes any."""
-    from botocore.auth import S3SigV4Auth  # type: ignore[import-untyped]
-    from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]
-    from botocore.credentials import Credentials  # type: ignore[import-untyped]
+    from botocore.auth import S3SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
 
     lower = {name.lower(): text for name, text in headers.items()}
     found = SIGNED.search(lower.get("authorization", ""))

@@ -134,14 +134,14 @@ def s3():
 @cache
 def boto_session():
     """Loads the description of S3 once, and only for tests that need it."""
-    import boto3  # type: ignore[import-untyped]
+    import boto3
 
     return boto3.Session()
 
 
 @contextmanager
 def boto(server, secret=SECRET_KEY):
-    from botocore.config import Config  # type: ignore[import-untyped]
+    from botocore.config import Config
 
     client = boto_session().client(
         "s3",
@@ -171,7 +171,7 @@ def test_objects_are_stored_listed_and_on_record(s3):
 
 
 def test_a_wrong_signature_is_refused_and_can_be_let_pass(s3):
-    from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+    from botocore.exceptions import ClientError
 
     with boto(s3, secret="wrong") as client:
         with pytest.raises(ClientError, match="SignatureDoesNotMatch"):

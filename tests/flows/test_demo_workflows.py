@@ -14,9 +14,7 @@ import httpx
 import pytest
 from django.utils import timezone
 
-from jobs.models import Job
 from openfn_platform.demo import clinic, country
-from openfn_platform.demo.parts import DemoJob, DemoTrigger
 from openfn_platform.demo.standins.dhis2 import seeds as dhis2_seeds
 from openfn_platform.demo.standins.openmrs import seeds as openmrs_seeds
 from openfn_platform.demo.standins.process import Standin
@@ -24,13 +22,11 @@ from openfn_platform.local.processes import descendants
 from runs.models import Run
 from runs.retrying import run_retry
 from runs.starting import job_start, schedule_run_now
-from tests.flows.world import Engine, World, final_of, log_of, outcome
+from tests.flows.demo_world import NATIONAL_ID, Demo, ended_well
+from tests.flows.world import Engine, World, log_of, outcome
 from tests.servers.carto import carto_standin
 from tests.waiting import wait_for
-from triggers.models import FlowEvent
-from triggers.specs import FlowSpec, MessageSpec
 
-NATIONAL_ID = "AB123456"
 EVENTS = 3_000
 
 
@@ -44,98 +40,9 @@ def standins() -> Iterator[dict[str, Standin]]:
         yield {**started, "carto": stack.enter_context(carto_standin())}
 
 
-class Demo:
-    """Jobs of the demo in a world, with credentials for the stand-ins."""
-
-    def __init__(self, world: World, standins: dict[str, Standin]) -> None:
-        self.world = world
-        self.standins = standins
-        for standin in standins.values():
-            standin.reset()
-        self._credentials = {
-            plan.key: (
-                plan.key,
-                world.credential(plan.key, **plan.values, **{plan.address: standins[plan.standin].url}),
-            )
-            for plan in clinic.CREDENTIALS
-        }
-        self.jobs: dict[str, Job] = {}
-
-    def __getitem__(self, plan: DemoJob) -> Job:
-        """The job, made when it is first asked for."""
-        if plan.key not in self.jobs:
-            connections = {key: self._credentials[key] for key in plan.connections}
-            self.jobs[plan.key] = self.world.job(
-                plan.code, key=plan.key, connections=connections, settings=list(plan.settings)
-            )
-        return self.jobs[plan.key]
-
-    def workflow(self, *plans: DemoJob) -> None:
-        """Make jobs, and those of the demo's triggers that start them by a message or by another job's end."""
-        jobs = {plan.key: self[plan] for plan in plans}
-        for trigger in clinic.TRIGGERS:
-            if jobs.keys() >= {trigger.job, *trigger.follows}:
-                self._trigger(trigger, jobs)
-
-    def _trigger(self, trigger: DemoTrigger, jobs: dict[str, Job]) -> None:
-        spec = trigger.spec(jobs)
-        if isinstance(spec, MessageSpec):
-            self.world.on_message(jobs[trigger.job], inclusion=spec.criteria[0]["inclusion"])
-        if isinstance(spec, FlowSpec):
-            assert spec.upstream is not None
-            self.world.on_end(spec.upstream, FlowEvent(spec.event).value, jobs[trigger.job])
-
-    def runs(self, plan: DemoJob) -> list[Run]:
-        return self.world.runs(self[plan])
-
-    def openmrs(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """What a clerk of the clinic does."""
-        answer = httpx.post(
-            f"{self.standins['openmrs'].url}/ws/rest/v1/{path}", json=body, auth=("admin", "Admin123")
-        )
-        answer.raise_for_status()
-        made: dict[str, Any] = answer.json()
-        return made
-
-    def dhis2(self, body: dict[str, Any]) -> None:
-        """What somebody at the district types."""
-        answer = httpx.post(
-            f"{self.standins['dhis2'].url}/api/tracker",
-            params={"async": "false", "importStrategy": "CREATE_AND_UPDATE"},
-            json=body,
-            auth=("demo", "District-1"),
-        )
-        answer.raise_for_status()
-
-    def patient(self, first: str = "Neema", last: str = "Mwakasege") -> str:
-        """A patient that a clerk registers; the uuid."""
-        identifier = {
-            "identifier": NATIONAL_ID,
-            "identifierType": openmrs_seeds.NATIONAL_ID,
-            "location": openmrs_seeds.CLINIC,
-        }
-        person = {
-            "gender": "F",
-            "birthdate": "1994-05-02",
-            "names": [{"givenName": first, "familyName": last}],
-        }
-        return str(self.openmrs("patient", {"person": person, "identifiers": [identifier]})["uuid"])
-
-    def table(self) -> list[dict[str, Any]]:
-        """The rows of the public map."""
-        rows: list[dict[str, Any]] = self.standins["carto"].call("POST", "rows", {"table": country.MAP_TABLE})
-        return rows
-
-
 @pytest.fixture
 def demo(world: World, standins: dict[str, Standin]) -> Demo:
     return Demo(world, standins)
-
-
-def ended_well(run: Run) -> Any:
-    """The data of a run that ended in success."""
-    assert outcome(run) == "success", (run.error_message, log_of(run))
-    return final_of(run)["data"]
 
 
 # --- the public map -------------------------------------------------------------------------------
@@ -145,17 +52,20 @@ def test_a_run_killed_half_way_and_retried_leaves_no_duplicate_no_gap_and_nothin
     demo: Demo, engine: Engine
 ) -> None:
     made = demo.standins["dhis2"].call("POST", "events", {"count": EVENTS, "days": 13})
+    carto = demo.standins["carto"]
+    carto.slow(0.2)  # so that there is a half-way
     run = job_start(job=demo[country.MAP])
     before = set(descendants(os.getpid()))
     thread = threading.Thread(target=engine.drain)
     thread.start()
     try:
-        wait_for(lambda: any("1,000 events read" in line for line in log_of(run)), lambda: outcome(run))
+        wait_for(lambda: len(carto.log(method="POST")) > 3, lambda: f"{outcome(run)} {log_of(run)}")
         for pid in set(descendants(os.getpid())) - before:
             os.kill(pid, signal.SIGKILL)
     finally:
         thread.join(timeout=30)
     assert outcome(run).startswith("crashed"), outcome(run)
+    carto.slow(0)
     half = len(demo.table())
     assert 0 < half < made["public"]
 
@@ -175,9 +85,7 @@ def test_a_run_killed_half_way_and_retried_leaves_no_duplicate_no_gap_and_nothin
         "cartodb_id", "the_geom", "the_geom_webmercator",
         "event", "occurred", "facility", "disease", "outcome",
     }  # fmt: skip
-    assert {"name": country.MAP_TABLE, "rows": made["public"], "public": True} in demo.standins["carto"].call(
-        "GET", "tables"
-    )
+    assert {"name": country.MAP_TABLE, "rows": made["public"], "public": True} in carto.call("GET", "tables")
 
 
 def _events(demo: Demo) -> dict[str, dict[str, str]]:

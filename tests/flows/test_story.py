@@ -22,6 +22,7 @@ from openfn_platform.demo.doors import Doors, facts_read
 from openfn_platform.demo.forms import registrations
 from openfn_platform.demo.story import FINISHED
 from openfn_platform.local.ports import some_port
+from openfn_platform.local.stack import CARTO_DATABASE
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 # Servers of its own, as on a fresh machine; sweeping often, so that mails do not have to be waited for; and a short
@@ -163,3 +164,19 @@ def test_a_patient_whose_visit_is_refused_is_taken_back_and_made_once_by_the_ret
         owners = [uuid for uuid, held in doors.patients().items() if form.national_id in held]
         assert len(owners) == 1
         assert owners != [taken_back]
+
+
+def test_a_form_that_is_submitted_at_commcare_becomes_a_patient_by_itself(stack):
+    with Doors(facts_read(stack)) as doors:
+        before = doors.patients().keys()
+        control(stack, "commcare", "registrations", {"count": 1})
+        eventually(lambda: len(doors.patients().keys() - before) == 1)
+
+
+def test_carto_works_in_a_database_of_its_own(stack):
+    assert facts_read(stack)["standins"]["carto"]
+    with Doors(facts_read(stack)) as doors:
+        assert "events-to-the-map" in {job["key"] for job in doors.all("jobs")}
+    url = facts_read(stack)["standins"]["carto"]
+    said = httpx.get(f"{url}/api/v2/sql", params={"q": "SELECT current_database() AS name"}, trust_env=False)
+    assert said.json()["rows"] == [{"name": CARTO_DATABASE}]

@@ -31,6 +31,7 @@ MODULES = {
     "g": "claims",
     "h": "sent",
     "i": "reach",
+    "j": "overhead",
 }
 
 

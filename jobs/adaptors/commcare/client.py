@@ -92,7 +92,9 @@ class Client:
         """The rows of a configurable report, all pages."""
         path, found = self._connection.api(f"configurablereportdata/{report_id}"), list[dict[str, Any]]()
         while len(found) < max:
-            body = self._connection.get(path, params={"limit": REPORT_PAGE, **params, "offset": len(found)}).body
+            body = self._connection.get(
+                path, params={"limit": REPORT_PAGE, **params, "offset": len(found)}
+            ).body
             rows = body.get("data") or []
             found += rows
             if not rows or len(found) >= int(body.get("total_records") or 0):
@@ -137,7 +139,8 @@ class Client:
         example='block = commcare.case_block(uid, case_type="patient", case_name="Ama", update={"age": 7})'
     )
     def case_block(self, case_id: str, **fields: Any) -> dict[str, Any]:
-        """A case transaction for a form: `case_type` and `case_name` create it, `update` changes, `close` ends it."""
+        """A case transaction for a form: `case_type` and `case_name` create it, `update` changes,
+        `index` relates, `close` ends it."""
         return forms.case_block(case_id, **fields)
 
     @operation(

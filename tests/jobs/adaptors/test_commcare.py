@@ -383,7 +383,7 @@ def test_an_import_that_failed_raises_with_its_reason(commcare):
 
 def test_an_import_that_takes_too_long_raises(commcare, standin, told):
     standin.configure(import_seconds=60)
-    with pytest.raises(Timeout, match="had not imported the file after 0.1 seconds"):
+    with pytest.raises(Timeout, match=r"had not imported the file after 0\.1 seconds"):
         commcare.submit_xls(ROWS, case_type="patient", search_field="external_id", wait=0.1)
     assert told == [("info", "CommCare has imported 0 %.")]
 

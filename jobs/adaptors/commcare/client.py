@@ -139,7 +139,11 @@ class Client:
         example='block = commcare.case_block(uid, case_type="patient", case_name="Ama", update={"age": 7})'
     )
     def case_block(self, case_id: str, **fields: Any) -> dict[str, Any]:
-        """A case transaction for a form: `case_type` and `case_name` create it, `update` changes, `close` ends it."""
+        """A case transaction for a form.
+
+        `case_type` and `case_name` create the case, `update` changes it, `index` relates it to others as in
+        `{"parent": {"@case_type": "patient", "#text": mother}}`, `close` ends it.
+        """
         return forms.case_block(case_id, **fields)
 
     @operation(

@@ -54,9 +54,13 @@ def case_block(
     user_id: str | None = None,
     modified: str | None = None,
     update: dict[str, Any] | None = None,
+    index: dict[str, Any] | None = None,
     close: bool = False,
 ) -> dict[str, Any]:
-    """A case transaction for a form. With a type it creates the case, which changes one that is there already."""
+    """A case transaction for a form. With a type it creates the case, which changes one that is there already.
+
+    `index` names related cases: `{"parent": {"@case_type": "patient", "#text": mother}}`.
+    """
     made = {"case_type": case_type, "case_name": case_name, "owner_id": owner_id}
     block: dict[str, Any] = {"@xmlns": CASES, "@case_id": case_id}
     block |= {
@@ -66,6 +70,8 @@ def case_block(
         block["create"] = {name: value for name, value in made.items() if value is not None}
     if update:
         block["update"] = update
+    if index:
+        block["index"] = index
     if close:
         block["close"] = ""
     return block

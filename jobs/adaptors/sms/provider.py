@@ -101,7 +101,7 @@ def _interrupted(error: AdaptorError, receipts: list[Receipt], asked: int) -> Ad
     if not accepted:
         return error
     return type(error)(
-        f"{error.message} {accepted} of {asked} messages had been accepted before.",
+        f"{_ended(error.message)} {accepted} of {asked} messages had been accepted before.",
         status=error.status,
         body=[each.to_json() for each in receipts],
         hint=error.hint,
@@ -117,11 +117,18 @@ def _raise_if_rejected(receipts: list[Receipt]) -> None:
     if not rejected:
         return
     first = rejected[0]
-    count = "" if len(receipts) == 1 else f" {len(rejected)} of {len(receipts)} recipients were rejected."
+    said = first.message or "The provider rejected the message."
+    if len(receipts) > 1:
+        said = f"{_ended(said)} {len(rejected)} of {len(receipts)} recipients were rejected."
     none_left = len(rejected) == len(receipts)
     raise ValidationError(
-        f"{first.message or 'The provider rejected the message.'}{count}",
+        said,
         body=[each.to_json() for each in receipts],
         retryable=none_left and all(each.retryable for each in rejected),
         sent=not none_left,
     )
+
+
+def _ended(words: str) -> str:
+    """With a full stop, so that another sentence can follow."""
+    return words if words.endswith((".", "!", "?", "…")) else f"{words}."

@@ -7,12 +7,15 @@ from typing import Any
 
 from jobs.adaptors.auth import Auth, token
 from jobs.adaptors.engine import Response
+from jobs.adaptors.errors import AdaptorError, AuthError, Forbidden
 from jobs.adaptors.paging import NextUrl
 from jobs.adaptors.sms.provider import Provider, Receipt, account
 from jobs.adaptors.spec import address, credential, operation, secret, text
 
 HOST = "https://app.rapidpro.io"
 PAGES = NextUrl("next")
+# With these words a 403 is about the token, otherwise about what its user may do.
+WRONG_TOKEN = ("invalid token", "authentication credentials")
 
 
 class RapidPro(Provider):
@@ -115,6 +118,12 @@ class RapidPro(Provider):
         return (
             f"RapidPro accepts the token of the workspace {name}." if name else "RapidPro accepts the token."
         )
+
+    def _error(self, response: Response, *, safe: bool, message: str = "") -> AdaptorError:
+        error = super()._error(response, safe=safe, message=message)
+        if isinstance(error, Forbidden) and any(each in error.message.lower() for each in WRONG_TOKEN):
+            return AuthError(error.message, status=error.status, body=error.body)
+        return error
 
     def _made(self, path: str, data: dict[str, Any]) -> dict[str, Any]:
         made: dict[str, Any] = self.post(path, data, retry_statuses=(429,)).body

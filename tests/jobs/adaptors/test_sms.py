@@ -132,7 +132,7 @@ def test_an_error_half_way_tells_what_went_out_before(connect, twilio):
         answer(429, {"code": 20429, "message": "Too many"}, {"retry-after": "999"}),
     ]
     with pytest.raises(
-        RateLimited, match=r"Twilio: Too many 1 of 2 messages had been accepted before\."
+        RateLimited, match=r"Twilio: Too many\. 1 of 2 messages had been accepted before\."
     ) as caught:
         connect().send([GOOD, GOOD], "x")
     assert (caught.value.sent, caught.value.retryable) == (True, False)

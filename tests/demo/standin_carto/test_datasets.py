@@ -59,11 +59,14 @@ def test_text_that_is_a_geometry_becomes_one(ask):
     ]
 
 
-def test_an_unknown_schema_is_refused(ask):
+def test_the_schema_is_the_accounts_own_only_in_an_organization(standin, ask):
     ask("CREATE TABLE t (n int)")
-    assert ask("SELECT CDB_CartodbfyTable('somebody', 't')").json()["error"] == [
-        'Invalid schema name "somebody"'
-    ]
+    assert ask("SELECT CDB_CartodbfyTable('clinic', 't')").status_code == 200
+    standin.configure(organization=False)
+    for schema in ("somebody", "clinic"):
+        answer = ask(f"SELECT CDB_CartodbfyTable('{schema}', 't')")
+        assert answer.json()["error"] == [f'Invalid schema name "{schema}"']
+    assert ask("SELECT CDB_CartodbfyTable('public', 't')").status_code == 200
 
 
 def test_the_map_column_follows_the_geometry(ask):

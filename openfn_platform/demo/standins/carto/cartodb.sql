@@ -1,6 +1,7 @@
 -- CARTO's own functions: a table becomes a dataset that a map can show.
 --
--- Two settings of the session come from the server: carto.account and carto.privacy.
+-- Two settings of the session come from the server: carto.schema, by which the account calls `public`, and
+-- carto.privacy.
 
 CREATE FUNCTION CDB_LatLng(lat float8, lng float8) RETURNS geometry
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN ST_SetSRID(ST_MakePoint(lng, lat), 4326);
@@ -170,7 +171,7 @@ DECLARE
   geom text;
   made regclass := reloid;
 BEGIN
-  IF destschema NOT IN ('public', coalesce(current_setting('carto.account', true), 'public')) THEN
+  IF destschema NOT IN ('public', coalesce(current_setting('carto.schema', true), 'public')) THEN
     RAISE EXCEPTION 'Invalid schema name "%"', destschema;
   END IF;
   has_id := _CDB_usable_id(reloid);

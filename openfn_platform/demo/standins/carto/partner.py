@@ -42,6 +42,7 @@ class Carto(Partner):
     settings: ClassVar[Mapping[str, Any]] = {
         "database": "",  # URL of a database of its own, see database.py; reset keeps it
         "account": "clinic",
+        "organization": True,  # its users have a schema of their own name; others only `public`
         "api_key": "c0ffee0123456789c0ffee0123456789c0ffee01",
         "privacy": "public",  # what CDB_CartodbfyTable makes of a table: public (as in the free plan) or private
         "statement_timeout": 15.0,  # seconds; the refusal looks like a limit of the platform
@@ -209,7 +210,7 @@ class Carto(Partner):
     def _session(self, *, master: bool, statement_timeout: str | None = None) -> psycopg.Connection[Any]:
         milliseconds = str(int(self.config["statement_timeout"] * 1000))
         settings = {
-            "carto.account": self.config["account"],
+            "carto.schema": self.config["account"] if self.config["organization"] else "public",
             "carto.privacy": self.config["privacy"],
             "statement_timeout": statement_timeout or milliseconds,
         }

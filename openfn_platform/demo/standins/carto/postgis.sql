@@ -12,6 +12,9 @@ BEGIN
   IF geom LIKE '0101000000%' AND length(geom) = 42 AND srid > 0 THEN
     RETURN '0101000020' || _hex(srid) || substr(geom, 11);
   END IF;
+  IF length(geom) = 50 AND geom LIKE '0101000020%' AND srid > 0 THEN
+    RETURN '0101000020' || _hex(srid) || substr(geom, 19);
+  END IF;
   RETURN (SELECT _write(p.shape, ST_SetSRID.srid, _size(p.shape)) FROM _parsed(geom) p);
 END $$;
 
@@ -32,9 +35,15 @@ RETURN _ewkb(ewkt);
 
 CREATE FUNCTION ST_GeomFromGeoJSON(given text) RETURNS geometry
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+  point text[];
 BEGIN
   IF given !~ '^\s*\{' THEN
     RAISE EXCEPTION 'Unexpected GeoJSON' USING ERRCODE = 'XX000';
+  END IF;
+  point := regexp_match(given, '^\{"type": ?"Point", ?"coordinates": ?\[(-?\d+(?:\.\d+)?), ?(-?\d+(?:\.\d+)?)\]\}$');
+  IF point IS NOT NULL THEN
+    RETURN '0101000020E6100000' || _hex(point[1]::float8) || _hex(point[2]::float8);
   END IF;
   RETURN _ewkb(given);
 END $$;

@@ -237,7 +237,7 @@ def test_a_batch_does_what_it_can_and_tells_what_was_refused(fhir, server):
 
 def test_a_batch_of_which_all_is_refused_raises(fhir, server):
     wrong = fhir.entry("POST", "Patient", patient(gender="unheard"))
-    with pytest.raises(ValidationError, match="refused all 2 entries; the first: .*'unheard'") as caught:
+    with pytest.raises(ValidationError, match=r"refused all 2 entries; the first: .*'unheard'") as caught:
         fhir.batch([wrong, wrong])
     assert (caught.value.sent, len(caught.value.body["entry"])) == (False, 2)
     assert people(server) == []

@@ -5,6 +5,7 @@ import pytest
 from jobs.adaptors import registry
 from jobs.adaptors.context import Context
 from jobs.adaptors.errors import (
+    AdaptorError,
     AmbiguousError,
     AuthError,
     Conflict,
@@ -237,7 +238,7 @@ def test_a_batch_does_what_it_can_and_tells_what_was_refused(fhir, server):
 
 def test_a_batch_of_which_all_is_refused_raises(fhir, server):
     wrong = fhir.entry("POST", "Patient", patient(gender="unheard"))
-    with pytest.raises(ValidationError, match="refused all 2 entries; the first: .*'unheard'") as caught:
+    with pytest.raises(ValidationError, match=r"refused all 2 entries; the first: .*'unheard'") as caught:
         fhir.batch([wrong, wrong])
     assert (caught.value.sent, len(caught.value.body["entry"])) == (False, 2)
     assert people(server) == []
@@ -271,6 +272,17 @@ def test_pages_of_a_type_under_another_path_are_followed():
         with registry.connect("fhir", configuration, Context(allow_private=True)) as client:
             assert [each["id"] for each in client.each("Patient")] == ["a", "b"]
         assert elsewhere.seen[1].target.startswith("/fhir/Patient?of=")
+
+
+@pytest.mark.parametrize("link", ["http://inside:port/fhir?page=2", "https://elsewhere.example/other"])
+def test_a_next_page_that_is_nowhere_on_the_server_is_an_error_of_it(link):
+    links = [{"relation": "self", "url": "http://inside:port/"}, {"relation": "next", "url": link}]
+    with FaultyServer(answer(200, {"resourceType": "Bundle", "link": links})) as elsewhere:
+        configuration = {"baseUrl": f"{elsewhere.url}/fhir"}
+        with registry.connect("fhir", configuration, Context(allow_private=True)) as client:
+            with pytest.raises(AdaptorError, match="names a next page that is not part of it"):
+                client.search("Patient")
+        assert len(elsewhere.seen) == 1
 
 
 @pytest.mark.parametrize(("most", "calls"), [(0, 0), (1, 1), (2, 1), (3, 2), (9, 3)])

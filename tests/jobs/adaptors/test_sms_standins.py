@@ -77,7 +77,7 @@ def connect(standin, name):
 def arrived(standin, name):
     """What is there, as (number without its plus, text), oldest first."""
     kept = standin.state()
-    messages = next((kept[each] for each in ("messages", "message", "part", "parts") if each in kept), [])
+    messages = kept.get("messages") or kept.get("message") or kept.get("part") or []
     text = PROVIDERS[name][3]
     found = []
     for each in messages:

@@ -286,7 +286,7 @@ class Client(RestClient):
         """The next page on our server: behind a proxy it often names itself wrongly."""
         path, mark, query = _target(link).partition("?")
         own = httpx.URL(self.http_client.address("")).path.rstrip("/")
-        for root in (theirs, own):
+        for root in (theirs, own) if path else ():
             if root is not None and (path == root or path.startswith(f"{root}/")):
                 return path[len(root) :] + mark + query
         start = path.find(f"{own}/")

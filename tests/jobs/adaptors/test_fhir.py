@@ -279,9 +279,9 @@ def test_a_next_page_that_is_nowhere_on_the_server_is_an_error_of_it(link):
     links = [{"relation": "self", "url": "http://inside:port/"}, {"relation": "next", "url": link}]
     with FaultyServer(answer(200, {"resourceType": "Bundle", "link": links})) as elsewhere:
         configuration = {"baseUrl": f"{elsewhere.url}/fhir"}
-        with registry.connect("fhir", configuration, Context(allow_private=True)) as client:
-            with pytest.raises(AdaptorError, match="names a next page that is not part of it"):
-                client.search("Patient")
+        client = registry.connect("fhir", configuration, Context(allow_private=True))
+        with client, pytest.raises(AdaptorError, match="names a next page that is not part of it"):
+            client.search("Patient")
         assert len(elsewhere.seen) == 1
 
 

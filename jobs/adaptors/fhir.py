@@ -284,15 +284,15 @@ class Client(RestClient):
 
     def _within(self, link: str, theirs: str | None) -> str:
         """The next page on our server: behind a proxy it often names itself wrongly."""
-        path, mark, query = httpx.URL(link).raw_path.decode("ascii").partition("?")
+        path, mark, query = _target(link).partition("?")
         own = httpx.URL(self.http_client.address("")).path.rstrip("/")
-        for root in (theirs, own):
+        for root in (theirs, own) if path else ():
             if root is not None and (path == root or path.startswith(f"{root}/")):
                 return path[len(root) :] + mark + query
         start = path.find(f"{own}/")
         if start >= 0:
             return path[start + len(own) :] + mark + query
-        if mark:  # its own idea of its path differs too: the query is what counts
+        if query:  # its own idea of its path differs too: the query is what counts
             return mark + query
         raise AdaptorError("The FHIR server names a next page that is not part of it.", sent=True)
 
@@ -323,12 +323,20 @@ def _params(params: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _target(link: str) -> str:
+    """Path and query of an address; nothing of one that is none."""
+    try:
+        return httpx.URL(link).raw_path.decode("ascii")
+    except httpx.InvalidURL:
+        return ""
+
+
 def _root_of(bundle: Any, kind: str) -> str | None:
     """The path that the server believes to have, told by what it calls the search that we asked for."""
     links = bundle.get("link") if isinstance(bundle, dict) else None
     for each in links if isinstance(links, list) else ():
         if isinstance(each, dict) and each.get("relation") == "self":
-            path = httpx.URL(str(each.get("url") or "")).raw_path.decode("ascii").partition("?")[0]
+            path = _target(str(each.get("url") or "")).partition("?")[0]
             return path.removesuffix(f"/{kind}") if path.endswith(f"/{kind}") else None
     return None
 

@@ -5,6 +5,7 @@ import pytest
 from jobs.adaptors import registry
 from jobs.adaptors.context import Context
 from jobs.adaptors.errors import (
+    AdaptorError,
     AmbiguousError,
     AuthError,
     Conflict,
@@ -271,6 +272,17 @@ def test_pages_of_a_type_under_another_path_are_followed():
         with registry.connect("fhir", configuration, Context(allow_private=True)) as client:
             assert [each["id"] for each in client.each("Patient")] == ["a", "b"]
         assert elsewhere.seen[1].target.startswith("/fhir/Patient?of=")
+
+
+@pytest.mark.parametrize("link", ["http://inside:port/fhir?page=2", "https://elsewhere.example/other"])
+def test_a_next_page_that_is_nowhere_on_the_server_is_an_error_of_it(link):
+    links = [{"relation": "self", "url": "http://inside:port/"}, {"relation": "next", "url": link}]
+    with FaultyServer(answer(200, {"resourceType": "Bundle", "link": links})) as elsewhere:
+        configuration = {"baseUrl": f"{elsewhere.url}/fhir"}
+        client = registry.connect("fhir", configuration, Context(allow_private=True))
+        with client, pytest.raises(AdaptorError, match="names a next page that is not part of it"):
+            client.search("Patient")
+        assert len(elsewhere.seen) == 1
 
 
 @pytest.mark.parametrize(("most", "calls"), [(0, 0), (1, 1), (2, 1), (3, 2), (9, 3)])

@@ -13,6 +13,7 @@ from django.template.response import TemplateResponse
 from jobs.adaptors import registry
 from jobs.adaptors.fields import label_of, needed_where_it_belongs, when_of
 from jobs.adaptors.spec import AdaptorSpec, Operation
+from jobs.admin.adaptor_groups import by_group
 from openfn_platform.projects.actors import actor_of
 from openfn_platform.projects.current import projects_of
 from openfn_platform.projects.models import Role
@@ -45,9 +46,7 @@ class Field:
 
 def adaptor_list(request: HttpRequest) -> HttpResponse:
     words = request.GET.get("q", "").strip()[:100]
-    specs = [registry.spec(name) for name in registry.names()]
-    found = [each for each in (_found(spec, words) for spec in specs) if each is not None]
-    context = {**_context(request, "Adaptors"), "words": words, "found": found}
+    context = {**_context(request, "Adaptors"), "words": words, "groups": _groups(words)}
     return TemplateResponse(request, "workspace/adaptors.html", context)
 
 
@@ -69,10 +68,17 @@ def fields_of(spec: AdaptorSpec) -> list[Field]:
     return [_field(spec, name, rule) for name, rule in spec.schema.get("properties", {}).items()]
 
 
-def _found(spec: AdaptorSpec, words: str) -> Found | None:
+def _groups(words: str) -> list[tuple[str, list[Found]]]:
+    """Those in which something was found."""
+    groups = [(title, [_found(spec, title, words) for spec in specs]) for title, specs in by_group()]
+    kept = [(title, [each for each in found if each is not None]) for title, found in groups]
+    return [(title, found) for title, found in kept if found]
+
+
+def _found(spec: AdaptorSpec, group: str, words: str) -> Found | None:
     operations = spec.operations
     asked = words.lower().split()
-    about = f"{spec.name} {spec.title} {spec.summary}".lower()
+    about = f"{group} {spec.name} {spec.title} {spec.summary}".lower()
     if all(word in about for word in asked):
         return Found(spec=spec, count=len(operations), shown=operations[:FEW] if asked else ())
     told = [(each, f"{about} {each.name} {each.summary}".lower()) for each in operations]

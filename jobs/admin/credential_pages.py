@@ -15,6 +15,7 @@ from django.utils.http import urlencode
 from jobs.adaptors import registry
 from jobs.adaptors.oauth import CODE
 from jobs.adaptors.spec import AdaptorSpec
+from jobs.admin.adaptor_groups import grouped
 from jobs.admin.credential_oauth import callback_address
 from jobs.admin.credential_saving import NameForm, Sheet, sheet_of, sheet_save
 from jobs.admin.credential_words import expiry_badge
@@ -42,11 +43,7 @@ def add_page(model_admin: ScopedAdmin, request: HttpRequest) -> HttpResponse:
     """Which system first, then what its schema asks for."""
     adaptor = request.GET.get("adaptor", "")
     if adaptor not in registry.names():
-        context = {
-            **model_admin.page_context(request, title="Add a credential"),
-            "adaptors": [registry.spec(name) for name in registry.names()],
-        }
-        return TemplateResponse(request, "workspace/credential_kind.html", context)
+        return _choose(model_admin, request)
     spec = registry.spec(adaptor)
     head = NameForm(request.POST or None, projects=model_admin.projects_for(request, Role.ADMIN))
     desk = _desk(request, spec)
@@ -64,6 +61,18 @@ def add_page(model_admin: ScopedAdmin, request: HttpRequest) -> HttpResponse:
             messages.success(request, f"“{made[0].name}” is stored, encrypted. {said or _next(spec, sheet)}")
             return HttpResponseRedirect(model_admin.url_of("change", made[0].pk))
     return _draw(model_admin, request, None, spec, sheet, environment="")
+
+
+def _choose(model_admin: ScopedAdmin, request: HttpRequest) -> HttpResponse:
+    words = request.GET.get("q", "").strip()[:100]
+    groups = grouped(words)
+    context = {
+        **model_admin.page_context(request, title="Add a credential"),
+        "words": words,
+        "groups": groups,
+        "fitting": any(group.fits for group in groups),
+    }
+    return TemplateResponse(request, "workspace/credential_kind.html", context)
 
 
 def _try_new(request: HttpRequest, adaptor: str, sheet: Sheet) -> Tested | None:

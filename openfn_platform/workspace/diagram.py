@@ -77,7 +77,7 @@ def draw(nodes: Sequence[Node], edges: Sequence[Edge]) -> Picture:
         for row, node in enumerate(layer):
             x = MARGIN + column * (WIDTH + GAP_X)
             boxes[node.id] = Box(node=node, x=x, y=top + row * (HEIGHT + GAP_Y))
-    curves = [_curve(edge, boxes[edge.start], boxes[edge.end]) for edge in edges]
+    curves = [_edge(edge, boxes) for edge in edges]
     return Picture(
         boxes=list(boxes.values()),
         curves=curves,
@@ -158,6 +158,26 @@ def _ordered(layers: list[list[Node]], edges: Sequence[Edge]) -> list[list[Node]
 def _middle(node: Node, neighbours: dict[str, list[str]], place: dict[str, int]) -> float:
     near = [place[name] for name in neighbours.get(node.id, []) if name in place]
     return sum(near) / len(near) if near else place[node.id]
+
+
+def _edge(edge: Edge, boxes: dict[str, Box]) -> Curve:
+    start, end = boxes[edge.start], boxes[edge.end]
+    between = [box for box in boxes.values() if start.x < box.x < end.x]
+    top, bottom = min(start.y, end.y), max(start.y, end.y) + HEIGHT
+    if any(box.y < bottom and box.y + HEIGHT > top for box in between):
+        return _below(edge, start, end, low=max(box.y for box in between) + HEIGHT + GAP_Y // 2)
+    return _curve(edge, start, end)
+
+
+def _below(edge: Edge, start: Box, end: Box, *, low: int) -> Curve:
+    """Under the boxes of the layers between: through them it would look like an edge of theirs."""
+    x1, y1, x2, y2 = start.x + WIDTH, start.middle, end.x, end.middle
+    down, up, bend = x1 + GAP_X, x2 - GAP_X, GAP_X // 2
+    path = (
+        f"M{x1} {y1} C{x1 + bend} {y1} {down - bend} {low} {down} {low} "
+        f"L{up} {low} C{up + bend} {low} {x2 - bend} {y2} {x2 - 4} {y2}"
+    )
+    return Curve(edge=edge, path=path, label_x=(x1 + x2) // 2, label_y=low - 4)
 
 
 def _curve(edge: Edge, start: Box, end: Box) -> Curve:

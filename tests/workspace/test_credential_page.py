@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from jobs.adaptors import registry
+from jobs.admin.adaptor_groups import LAST, by_group
 from jobs.credentials import credential_change
 from jobs.expiring import end_of, last_day
 from jobs.lending import credential_lend
@@ -59,6 +61,30 @@ def credential(cast: Cast, partner: FaultyServer) -> Credential:
 def opened(credential: Credential, environment: str = "main") -> dict[str, Any]:
     fresh = Credential.objects.get(pk=credential.pk)
     return credential_open(credential=fresh, environment=environment)
+
+
+def test_every_system_is_offered_once_and_in_a_group(cast: Cast) -> None:
+    groups = at(cast.admin).get(page("jobs_credential_add")).context["groups"]
+    offered = [spec.name for group in groups for spec, _fits in group.entries]
+    assert sorted(offered) == sorted(registry.names())
+    assert all(group.entries for group in groups)
+
+
+def test_the_choice_of_system_is_searched_without_a_script_too(cast: Cast) -> None:
+    answer = at(cast.admin).get(page("jobs_credential_add", q="text vonage"))
+    fitting = [spec.name for group in answer.context["groups"] for spec, fits in group.entries if fits]
+    assert fitting == ["vonage"]
+    hidden = "data-filter-none hidden"
+    assert hidden in text_of(answer)
+    nothing = text_of(at(cast.admin).get(page("jobs_credential_add", q="<b>zzz")))
+    assert hidden not in nothing
+    assert "<b>zzz" not in nothing
+
+
+def test_a_system_that_nobody_sorted_is_offered_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry.ADAPTORS, "newcomer", registry.ADAPTORS["asana"])
+    title, specs = by_group()[-1]
+    assert (title, [spec.name for spec in specs]) == (LAST, ["http", "asana"])
 
 
 def test_a_credential_is_made_from_the_schema_of_its_system(cast: Cast, filled: dict[str, str]) -> None:

@@ -22,6 +22,16 @@ def test_every_edge_leads_to_the_right_when_there_is_no_circle() -> None:
     assert all(column(picture, edge.start) < column(picture, edge.end) for edge in edges)
 
 
+def test_an_edge_past_a_layer_runs_under_the_boxes_of_that_layer() -> None:
+    edges = [Edge(start=a, end=b) for a, b in ("ab", "bc", "ac")]
+    picture = draw([node(name) for name in "abc"], edges)
+    passed = next(box for box in picture.boxes if box.node.id == "b")
+    curve = next(each for each in picture.curves if (each.edge.start, each.edge.end) == ("a", "c"))
+    low = passed.y + HEIGHT + 14
+    assert f" {passed.x} {low} L{passed.x + WIDTH} {low} " in curve.path
+    assert low < picture.height
+
+
 def test_nothing_is_an_empty_picture() -> None:
     assert draw([], []).boxes == []
 

@@ -25,7 +25,7 @@ CHANGES = re.compile(
 STATEMENT_BYTES = 1_000_000
 ROWS_AT_ONCE = 500
 LONGEST_JOB = 16_384
-ENDED = frozenset({"done", "failed", "canceled", "unknown"})
+ENDED = frozenset({"done", "failed", "canceled", "cancelled", "unknown"})
 TYPES = {
     "text",
     "numeric",
@@ -138,10 +138,10 @@ class Client:
                 f"CARTO tables have no type {unknown[0]}; there are: {', '.join(sorted(TYPES))}.", sent=False
             )
         named = ", ".join(f"{identifier(name)} {kind}" for name, kind in columns.items())
-        account = literal(self._connection.account)
         statements = [
             f"CREATE TABLE IF NOT EXISTS {identifier(table)} ({named})",
-            f"SELECT CDB_CartodbfyTable({account}, {literal(table)})",
+            # The schema is the user's in an organisation and `public` elsewhere.
+            f"SELECT CDB_CartodbfyTable(current_schema()::text, {literal(table)})",
         ]
         keys = [key] if isinstance(key, str) else list(key)
         if keys:

@@ -26,6 +26,7 @@ ADAPTORS = {
     "fhir": "jobs.adaptors.fhir",
     "mpesa": "jobs.adaptors.mpesa",
     "googlesheets": "jobs.adaptors.googlesheets",
+    "salesforce": "jobs.adaptors.salesforce",
     "sms": "jobs.adaptors.sms",
     "twilio": "jobs.adaptors.sms.twilio",
     "africastalking": "jobs.adaptors.sms.africastalking",

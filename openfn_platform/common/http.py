@@ -194,6 +194,10 @@ class HttpClient:
     def close(self) -> None:
         self._client.close()
 
+    def move(self, base_url: str) -> None:
+        """Another base address from now on, which the partner named when one logged in; the policy judges it too."""
+        self._base_url = join_url(base_url, "")
+
     def learn(self, secrets: Iterable[str]) -> None:
         """Mask these too from now on."""
         self._redact.learn(secrets)

@@ -201,8 +201,10 @@ class SentAdmin(HistoryAdmin):
         """What opens in place below a row."""
         found = self.page_row(request, object_id)
         self.data_or_403(request, found, "exchange")
-        context = {"opened": found, "bodies": trace.bodies(found), "zone": self.zone(request).key}
+        context = {"opened": found, "bodies": trace.bodies(found)}
         answer = TemplateResponse(request, "admin/runs/parts/exchange.html", context)
+        with timezone.override(self.zone(request)):  # as in the row above it
+            answer.render()
         patch_cache_control(answer, no_store=True)
         return answer
 

@@ -177,7 +177,7 @@ def _below(edge: Edge, start: Box, end: Box, *, low: int) -> Curve:
         f"M{x1} {y1} C{x1 + bend} {y1} {down - bend} {low} {down} {low} "
         f"L{up} {low} C{up + bend} {low} {x2 - bend} {y2} {x2 - 4} {y2}"
     )
-    return Curve(edge=edge, path=path, label_x=(x1 + x2) // 2, label_y=low - 4)
+    return Curve(edge=edge, path=path, label_x=(x1 + x2) // 2, label_y=low - 1)
 
 
 def _curve(edge: Edge, start: Box, end: Box) -> Curve:

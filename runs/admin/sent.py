@@ -205,6 +205,8 @@ class SentAdmin(HistoryAdmin):
         self.data_or_403(request, found, "exchange")
         context = {"opened": found, "bodies": trace.bodies(found)}
         answer = TemplateResponse(request, "admin/runs/parts/exchange.html", context)
+        with timezone.override(self.zone(request)):  # as in the row above it
+            answer.render()
         patch_cache_control(answer, no_store=True)
         with timezone.override(self.zone(request)):
             return answer.render()

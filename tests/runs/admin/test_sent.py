@@ -241,6 +241,11 @@ def test_looking_for_words_is_audited_with_what_was_looked_for(place, run, clien
     assert entry.changes == {"filter": {"q": "Amina", "connection": "dhis2"}}
 
 
+def test_what_opens_below_a_row_has_the_time_of_the_row(client, run):
+    exchange = exchanged(run, at=FRIDAY)
+    assert "Fri 6 Mar 2026, 23:00:04 EAT" in text_of(client.get(f"{SENT}{exchange.pk}/bodies/"))
+
+
 def test_several_projects_come_together_and_bodies_only_of_those_one_may_see(place, run):
     other = World("Another clinic")
     person = people_of(place).operator

@@ -45,7 +45,7 @@ GROUPS = (
     ),
     ("Payments", ("mpesa", "mtn_momo", "flutterwave", "monnify", "pesapal", "stripe")),
     ("Databases, files and maps", ("postgresql", "mysql", "mssql", "sftp", "s3", "carto")),
-    ("Office", ("googlesheets", "msgraph", "asana")),
+    ("Office", ("googlesheets", "msgraph", "salesforce", "asana")),
     ("Anything else", ("http",)),
 )
 LAST = GROUPS[-1][0]  # where an adaptor stands that nobody has sorted yet

@@ -160,7 +160,9 @@ def _try(
             spec=spec, configuration=configuration, context=_context(credential.project)
         )
     except AdaptorError as error:
-        return Tested(ok=False, sentence=one_line(_said(error), LONGEST), values=values)
+        usual = error.hint == error.default_hint  # “correct the credential”: that is what the person is at
+        said = error.message if usual else _said(error)
+        return Tested(ok=False, sentence=one_line(said, LONGEST), values=values)
     except TokenError as error:
         return Tested(ok=False, sentence=one_line(error.message, LONGEST), values=values)
     return Tested(ok=True, sentence=one_line(sentence, LONGEST), values=values)

@@ -99,8 +99,10 @@ def _only_for(spec: AdaptorSpec, rule: dict[str, Any]) -> str:
     """“Provider: Twilio, Vonage”"""
     parts = []
     for name, values in when_of(rule).items():
-        title = spec.schema["properties"].get(name, {}).get("title", name)
-        parts.append(f"{title}: {', '.join(label_of(spec.schema, name, value) for value in values)}")
+        other = spec.schema["properties"].get(name, {})
+        labels = ", ".join(label_of(spec.schema, name, value) for value in values)
+        every = set(other.get("enum", ())) == set(values)
+        parts.append(str(other.get("title", name)) + ("" if every else f": {labels}"))
     return "; ".join(parts)
 
 

@@ -22,6 +22,8 @@ OPERATE = ("operate", "deploy")
 # Address by name: how it is asked, which single scopes open it, and what the others lack.
 TABLE: dict[str, tuple[str, tuple[str, ...], str]] = {
     "api-index": ("GET", SCOPES, ""),
+    "api-adaptors": ("GET", READ, "read"),
+    "api-adaptor": ("GET", READ, "read"),
     "api-runs": ("GET", READ, "read"),
     "api-run": ("GET", READ, "read"),
     "api-run-log": ("GET", DATA, "read-data"),
@@ -62,7 +64,8 @@ def address_of(name: str, things: dict[str, Any]) -> str:
     noun = name.removeprefix("api-").split("-")[0]
     if name.startswith("api-run-cancel"):
         noun = "waiting"
-    return "/" + ADDRESSES[name].replace("<str:id>", str(things.get(noun, UNKNOWN)))
+    path = ADDRESSES[name].replace("<str:name>", "http")  # an adaptor, the same in every project
+    return "/" + path.replace("<str:id>", str(things.get(noun, UNKNOWN)))
 
 
 def things_of(clinic: Clinic) -> dict[str, Any]:

@@ -181,6 +181,32 @@ def test_to_an_outsider_neither_the_run_nor_the_job_exists(come, stage):
         assert outsider.status_of(address) == 404
 
 
+def test_a_credentials_form_shows_what_belongs_to_the_choice_and_a_failed_test_loses_nothing(come, stage):
+    page = come("superuser").page
+    page.goto(stage.url("/admin/jobs/credential/add/?adaptor=http"))
+    client, agreement = page.locator("[name=value_client_id]"), page.locator("[name=value_authorize_url]")
+    expect(client).to_be_hidden()
+    page.locator("[name=value_grant]").select_option("authorization_code")
+    expect(client).to_be_visible()
+    expect(agreement).to_be_visible()
+    page.locator("[name=value_grant]").select_option("client_credentials")
+    expect(agreement).to_be_hidden()
+    page.locator("[name=value_grant]").select_option("")
+    expect(client).to_be_hidden()
+
+    page.locator("[name=project]").select_option(index=1)
+    page.locator("[name=name]").fill("Ourselves")
+    page.locator("[name=value_baseUrl]").fill(f"{stage.product.url}/api/v1")
+    page.locator("[name=value_access_token]").fill("canary-mistyped")
+    page.locator("[name=value_test_path]").fill("/runs")
+    press(page, "Test and store")
+    expect(page.get_by_role("alert")).to_contain_text("Nothing was stored, because the test failed.")
+    assert "canary-mistyped" not in page.content()
+    page.locator("[name=value_test_path]").fill("/schema")  # is for everybody
+    press(page, "Test and store")
+    expect(page.get_by_text("accepts the credential").first).to_be_visible()
+
+
 def test_every_page_fits_a_phone_by_day_and_by_night_without_an_error(come, stage):
     (run,) = stage.post({"kind": "weighing", "visit": {"height": 120}})
     assert stage.run_ended(run)["state"] == "failed"

@@ -32,11 +32,14 @@ def pretty(value: Any) -> str:
 
 
 @register.filter
+def inline(text: str) -> SafeString:
+    """One line of a docstring as a page shows it: `code`, *stress*. Everything else is escaped."""
+    marked = _CODE.sub(r'<code class="ws-code">\1</code>', str(escape(" ".join(text.split()))))
+    return mark_safe(_STRESSED.sub(r"<em>\1</em>", marked))  # noqa: S308 - escaped before the marks were made
+
+
+@register.filter
 def prose(text: str) -> SafeString:
-    """A docstring as a page shows it: paragraphs, `code`, *stress*. Everything else is escaped."""
-    shown = []
-    for paragraph in re.split(r"\n\s*\n", text.strip()):
-        marked = _CODE.sub(r'<code class="ws-code">\1</code>', str(escape(" ".join(paragraph.split()))))
-        stressed = _STRESSED.sub(r"<em>\1</em>", marked)
-        shown.append(f"<p>{stressed}</p>" if stressed else "")
-    return mark_safe("".join(shown))  # noqa: S308 - escaped above, before the marks were made
+    """A docstring in its paragraphs."""
+    paragraphs = re.split(r"\n\s*\n", text.strip())
+    return mark_safe("".join(f"<p>{inline(each)}</p>" for each in paragraphs if each))  # noqa: S308 - see `inline`

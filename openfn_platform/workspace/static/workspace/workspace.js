@@ -66,6 +66,7 @@ function offerFitting(row) {
 // Fields that belong to a choice are shown with it; without this script all of them are there, under its name.
 function showChosen(form) {
   for (const group of form.querySelectorAll("[data-when]")) {
+    group.querySelector("legend").hidden = true; // the choice itself says it
     group.hidden = !Object.entries(JSON.parse(group.dataset.when)).every(([name, values]) => {
       const field = form.elements[name];
       return !field || values.includes(field.type === "checkbox" ? String(field.checked) : field.value);

@@ -92,7 +92,7 @@ def _finish(request: HttpRequest, credential: Credential, pending: Pending) -> N
         connect_finish(
             credential=credential,
             pending=pending,
-            code=request.GET["code"][:4000],
+            code=request.GET["code"],
             by=by,
             callback=callback_address(),
         )

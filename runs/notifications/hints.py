@@ -15,8 +15,8 @@ _BY_TYPE = {
     "ConfigurationError": "Complete the credential of the connection and press Test connection.",
     "ConnectionError": "See whether the partner system is up and its address in the credential is right; then press "
     "Test connection.",
-    "CredentialLoadError": "Open the credential and save it again; if it cannot be opened, the encryption keys of the "
-    "installation have changed.",
+    "CredentialLoadError": "Open the credential: its page says what is wrong. Where it must be connected again, press "
+    "Connect; if it cannot be opened at all, the encryption keys of the installation have changed.",
     "ExecutionError": "The platform could not start the run. Press Retry; if it comes back, look at the log of the "
     "workers.",
     "ExitError": "The job's process died. Open the run and look at its last log lines; the job must not end its "

@@ -223,7 +223,8 @@ def test_a_credentials_form_shows_what_belongs_to_the_choice_and_a_failed_test_l
     page.locator("[name=value_grant]").select_option("")
     expect(client).to_be_hidden()
 
-    page.locator("[name=name]").fill("Nobody is there")
+    page.locator("[name=project]").select_option(index=1)
+    page.locator("[name=name]").fill("Ourselves")
     page.locator("[name=value_baseUrl]").fill(f"{stage.product.url}/api/v1")
     page.locator("[name=value_access_token]").fill("canary-mistyped")
     page.locator("[name=value_test_path]").fill("/runs")

@@ -9,6 +9,7 @@ import pytest
 from django.contrib import admin
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from jobs.models import Credential, Job
 from openfn_platform.projects.models import Role, User
@@ -71,7 +72,8 @@ def object_pages(stage: Stage) -> list[str]:
 def list_pages() -> list[str]:
     names = ("jobs_job", "jobs_workflow", "jobs_credential", "triggers_trigger", "triggers_inbox")
     people = ("projects_project", "projects_membership", "projects_auditentry", "triggers_clockring")
-    return [page("index"), *(page(f"{name}_changelist") for name in (*names, *people))]
+    adaptors = [reverse("adaptors"), reverse("adaptor", args=["openmrs"])]
+    return [page("index"), *adaptors, *(page(f"{name}_changelist") for name in (*names, *people))]
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -128,6 +130,9 @@ def test_who_may_only_look_cannot_change_anything_by_posting(stage: Stage, role:
         page("jobs_credential_add", adaptor="openmrs"),
         page("jobs_credential_lend", stage.credential.pk),
         page("jobs_credential_test", stage.credential.pk),
+        page("jobs_credential_undo", stage.credential.pk),
+        page("jobs_credential_connect", stage.credential.pk),
+        page("jobs_credential_disconnect", stage.credential.pk),
         page("triggers_inbox_change", stage.inbox.pk),
         page("triggers_inbox_add_key", stage.inbox.pk),
         page("triggers_trigger_change", stage.triggers[0].pk),
@@ -149,6 +154,9 @@ def test_editors_do_not_reach_what_admins_decide(stage: Stage) -> None:
     client = at(stage.cast.editor)
     for url in (
         page("jobs_credential_change", stage.credential.pk),
+        page("jobs_credential_undo", stage.credential.pk),
+        page("jobs_credential_connect", stage.credential.pk),
+        page("jobs_credential_disconnect", stage.credential.pk),
         page("triggers_inbox_change", stage.inbox.pk),
         page("triggers_inbox_add_key", stage.inbox.pk),
         page("projects_project_change", stage.cast.project.pk),

@@ -207,7 +207,7 @@ def test_a_wrong_database_or_address_is_told(connect):
         connect(database="no_such_database").test()
     with pytest.raises(Unavailable, match="nothing answers at that port"):
         connect(port=1).test()
-    with pytest.raises(ConfigurationError, match="never speak"):
+    with pytest.raises(ConfigurationError, match="ever speak"):
         connect(host="169.254.169.254").test()
 
 

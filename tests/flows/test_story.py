@@ -168,9 +168,10 @@ def test_a_patient_whose_visit_is_refused_is_taken_back_and_made_once_by_the_ret
 
 def test_a_form_that_is_submitted_at_commcare_becomes_a_patient_by_itself(stack):
     with Doors(facts_read(stack)) as doors:
-        before = doors.patients().keys()
+        before, texts = doors.patients().keys(), len(doors.texts())
         control(stack, "commcare", "registrations", {"count": 1})
         eventually(lambda: len(doors.patients().keys() - before) == 1)
+        eventually(lambda: len(doors.texts()) == texts + 1)  # or the welcome would come into another test
 
 
 def test_carto_works_in_a_database_of_its_own(stack):

@@ -81,6 +81,15 @@ def data():
 
 
 @pytest.fixture
+def been_up(data):
+    """It has run on this data before, whichever test comes first."""
+    if not (data / "postgres").exists():
+        first = Up(data)
+        first.wait_for("ready after")
+        first.stop(signal.SIGINT)
+
+
+@pytest.fixture
 def up(data):
     up = Up(data)
     yield up
@@ -139,7 +148,7 @@ def test_it_serves_restarts_what_dies_refuses_a_second_one_and_leaves_nothing(up
     assert not (data / "up.json").exists()
 
 
-def test_it_comes_back_warm_with_the_same_password_and_data(up, data):
+def test_it_comes_back_warm_with_the_same_password_and_data(been_up, up, data):
     up.wait_for("ready after", seconds=30)
     assert "Applying" not in up.log, "everything was migrated before"
     facts = up.facts

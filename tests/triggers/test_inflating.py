@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import random
 import tracemalloc
@@ -28,10 +29,8 @@ def test_anything_else_is_a_refusal_and_never_another_error(body: bytes, place: 
     packed = bytearray(gzip.compress(body))
     packed[place % len(packed)] = byte
     for odd in (bytes(packed), bytes(packed[:place]), body):
-        try:
+        with contextlib.suppress(NotGzip, TooLarge):
             inflated(odd, limit=LIMIT)
-        except (NotGzip, TooLarge):
-            pass
 
 
 @pytest.mark.parametrize(

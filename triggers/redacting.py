@@ -39,9 +39,8 @@ def kept_headers(headers: Mapping[str, str], *, secrets: Sequence[str]) -> dict[
     kept = {}
     for name, value in headers.items():
         name = name.lower()
-        if _names_a_secret(name) or any(secret in value for secret in known) or _SCHEME.match(value):
-            continue
-        kept[name] = _without_secrets(value)
+        if not _names_a_secret(name) and not _holds(value, known) and _SCHEME.match(value) is None:
+            kept[name] = _without_secrets(value)
     return kept
 
 
@@ -54,7 +53,14 @@ def kept_query(query: Mapping[str, Any], *, secrets: Sequence[str]) -> dict[str,
 def _kept(value: Any, known: Sequence[str], *, telling: bool) -> Any:
     if isinstance(value, list):  # the parameter came several times
         return [_kept(each, known, telling=telling) for each in value]
-    return MASK if telling or any(secret in value for secret in known) else _without_secrets(value)
+    return MASK if telling or _holds(value, known) else _without_secrets(value)
+
+
+def _holds(value: str, known: Sequence[str]) -> bool:
+    for secret in known:  # noqa: SIM110  # any() costs twice as much, for each header of each message
+        if secret in value:
+            return True
+    return False
 
 
 def _without_secrets(value: str) -> str:

@@ -1,4 +1,4 @@
-"""The inbox as partner systems see it: `POST /inbox/<address>` and the status of one's own message.
+"""The inbox as partner systems see it: `POST /inbox/<address>`, what a GET tells of it, the status of one's own message.
 
 The view reads, asks `triggers.receiving` and `runs.accepting`, and answers. A refusal is counted per inbox and
 hour and kept without its body, so that an expired key is seen by somebody.
@@ -21,10 +21,13 @@ from openfn_platform.common.errors import NotFound, PlatformError
 from openfn_platform.common.models import as_uuid
 from runs.accepting import message_accept
 from runs.models import Run, WorkOrder
+from triggers.authenticating import Offer, knock, knock_in_vain, offer_of, ways_in
 from triggers.bodies import CutShort, NotStorable, Refused, TooLarge
 from triggers.listening import Key, Listening, listening_at
 from triggers.models import Message
-from triggers.receiving import receive, sender_key
+from triggers.models.inbox import InboxAccess
+from triggers.noting import use_note
+from triggers.receiving import receive
 from triggers.refusals import refusal_count
 
 WAITING_CHECK_SECONDS = 5.0
@@ -62,21 +65,25 @@ class InboxView(APIView):
         responses={202: {"type": "object"}},
     )
     def post(self, request: Request, address: str) -> HttpResponse:
-        listening = _listening(address)
+        offer = offer_of(request.META)
+        listening = _listening(address, offer)
         try:
-            return self._take(request._request, listening)
+            return self._take(request._request, listening, offer)
         except PlatformError as refusal:
             refusal_count(listening=listening, refusal=refusal, request=request._request)
             raise
 
-    def _take(self, request: HttpRequest, listening: Listening) -> HttpResponse:
+    def _take(self, request: HttpRequest, listening: Listening, offer: Offer) -> HttpResponse:
         limit = listening.max_body_bytes
         length = _length(request)
-        key = sender_key(listening=listening, offered=_offered_key(request))
+        sender = knock(listening=listening, offer=offer)
         if "%00" in request.META.get("QUERY_STRING", ""):
             raise NotStorable("The address has a character that cannot be stored: %00.")
         _check_waiting(listening)
         raw = _read(request, limit=limit, length=length)
+        key = sender.opened(raw)
+        if key is not None:
+            use_note(auth_id=key.id)
         received = receive(
             listening=listening,
             key=key,
@@ -88,10 +95,31 @@ class InboxView(APIView):
             query={name: values if len(values) > 1 else values[0] for name, values in request.GET.lists()},
             headers={name.lower(): value for name, value in request.headers.items()},
             idempotency_key=request.META.get("HTTP_IDEMPOTENCY_KEY"),
+            webhook_id=request.META.get("HTTP_WEBHOOK_ID"),
+            secrets=offer.secrets,
         )
         accepted = message_accept(received=received)
         headers = {"Idempotency-Replayed": "true"} if accepted.replayed else None
         return JsonResponse(accepted.answer, status=202, headers=headers)
+
+    @extend_schema(
+        operation_id="inbox_get",
+        tags=["inbox"],
+        summary="Whether there is an inbox, and how to post to it",
+        responses={200: {"type": "object"}},
+    )
+    def get(self, request: Request, address: str) -> HttpResponse:
+        return JsonResponse(_how_to_post(_listening(address, Offer())))
+
+    @extend_schema(exclude=True)
+    def head(self, request: Request, address: str) -> HttpResponse:
+        """Programs for OpenRosa forms ask so before they post, and take 204 only for a yes."""
+        listening = _listening(address, Offer())
+        headers = {
+            "X-OpenRosa-Version": "1.0",
+            "X-OpenRosa-Accept-Content-Length": str(listening.max_body_bytes),
+        }
+        return HttpResponse(status=204, headers=headers)
 
 
 class MessageStatusView(APIView):
@@ -107,25 +135,33 @@ class MessageStatusView(APIView):
         responses={200: {"type": "object"}},
     )
     def get(self, request: Request, address: str, message: str) -> HttpResponse:
-        listening = _listening(address)
-        key = sender_key(listening=listening, offered=_offered_key(request._request))
+        offer = offer_of(request.META)
+        listening = _listening(address, offer)
+        key = knock(listening=listening, offer=offer).opened(b"")
         return JsonResponse(_status(listening=listening, key=key, message_id=as_uuid(message)))
 
 
-def _listening(address: str) -> Listening:
+def _how_to_post(listening: Listening) -> dict[str, Any]:
+    """Nothing about the project, its messages or who else posts here."""
+    shut = listening.access != InboxAccess.NONE
+    return {
+        "message": "An inbox is here: POST your message to this address.",
+        "content_types": list(TAKEN),
+        "content_encodings": ["identity", "gzip"],
+        "max_bytes": listening.max_body_bytes,
+        "authentication": [kind for kind, _ in ways_in(listening.openers)] if shut else [],
+        "how": [sentence for _, sentence in ways_in(listening.openers)] if shut else [],
+        "duplicates": "Send a message again with the same Idempotency-Key or webhook-id and it is taken once.",
+    }
+
+
+def _listening(address: str, offer: Offer) -> Listening:
     known = as_uuid(address)
     listening = listening_at(address=known) if known is not None else None
     if listening is None:
+        knock_in_vain(offer)
         raise NotFound("There is no inbox at this address.")
     return listening
-
-
-def _offered_key(request: HttpRequest) -> str | None:
-    key: str | None = request.META.get("HTTP_X_API_KEY")
-    if key:
-        return key
-    scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-    return value.strip() if scheme.lower() == "bearer" else None
 
 
 def _length(request: HttpRequest) -> int:

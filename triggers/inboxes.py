@@ -137,13 +137,19 @@ def inbox_key_add(
 
 @transaction.atomic
 def inbox_key_revoke(*, key: InboxAuth, by: By) -> None:
-    """From the next message on it opens nothing."""
+    """From the next message on it opens nothing, of whichever kind it is."""
     require(by, key.project_id, Role.ADMIN)
     if key.revoked_at is not None:
         raise Conflict("This key was revoked before.")
     key.revoked_at = timezone.now()
     key.save(update_fields=["revoked_at"])
-    audit("inbox key revoked", by, project=key.project, target=key, changes={"inbox": key.inbox.name})
+    audit(
+        "inbox key revoked",
+        by,
+        project=key.project,
+        target=key,
+        changes={"inbox": key.inbox.name, "kind": str(key.kind)},
+    )
 
 
 def _locked(inbox: Inbox) -> Inbox:

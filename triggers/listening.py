@@ -1,4 +1,4 @@
-"""What an inbox needs to know to take a message: its keys, and which triggers listen with which jobs.
+"""What an inbox needs to know to take a message: what opens it, and which triggers listen with which jobs.
 
 Cached per process. Each request reads one number, `project.config_version`, which the database itself counts up
 on every change of an inbox, a key, a trigger or a job's switch; so a change holds from the next message on, in
@@ -7,16 +7,25 @@ every process.
 
 from __future__ import annotations
 
+import base64
+import logging
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import connection
+from django.db.models import QuerySet
 
+from jobs.opening import unsealed
+from openfn_platform.common.crypto import CannotDecrypt
 from triggers.matching import Criteria
-from triggers.models import Inbox, InboxAuth, Trigger, TriggerKind
+from triggers.models import Inbox, InboxAuth, InboxSecret, Trigger, TriggerKind
+from triggers.models.inbox import AuthKind
+
+logger = logging.getLogger(__name__)
 
 CACHED_AT_MOST = 2_000  # inboxes per process
+REVOKED_REMEMBERED = 20  # of each inbox: looked through only when a message is refused
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +55,33 @@ class Key:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Password:
+    """A user with a password: its digest where the platform made it, Argon2 where a person chose it."""
+
+    id: uuid.UUID
+    username: bytes
+    digest: bytes | None
+    hashed: str = field(repr=False)
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SigningSecret:
+    id: uuid.UUID
+    secret: bytes = field(repr=False)
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Openers:
+    """What opens an inbox, or did."""
+
+    keys: tuple[Key, ...] = ()
+    passwords: tuple[Password, ...] = ()
+    secrets: tuple[SigningSecret, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Listening:
     """One inbox with everything around it, as of `config_version`."""
 
@@ -57,7 +93,8 @@ class Listening:
     open: bool
     max_body_bytes: int
     max_waiting: int
-    keys: tuple[Key, ...]
+    openers: Openers  # expired ones as well: time passes without a change of the configuration
+    revoked: Openers  # those that had worked, so that their senders are told apart from strangers
     listeners: tuple[Listener, ...]
 
 
@@ -98,12 +135,57 @@ def _load(*, address: uuid.UUID, config_version: int) -> Listening:
         open=inbox.enabled,
         max_body_bytes=inbox.project.max_body_bytes,
         max_waiting=inbox.project.max_waiting,
-        keys=tuple(
-            Key(id=auth.pk, digest=bytes(auth.digest), prefix=auth.prefix, expires_at=auth.expires_at)
-            for auth in InboxAuth.objects.filter(inbox=inbox, revoked_at=None)
+        openers=_openers(InboxAuth.objects.filter(inbox=inbox, revoked_at=None)),
+        revoked=_openers(
+            InboxAuth.objects.filter(
+                inbox=inbox, revoked_at__isnull=False, last_used_at__isnull=False
+            ).order_by("-revoked_at")[:REVOKED_REMEMBERED]
         ),
         listeners=_listeners(inbox),
     )
+
+
+def _openers(rows: QuerySet[InboxAuth]) -> Openers:
+    by_kind: dict[str, list[InboxAuth]] = {}
+    for auth in rows:
+        by_kind.setdefault(auth.kind, []).append(auth)
+    return Openers(
+        keys=tuple(
+            Key(id=auth.pk, digest=bytes(auth.digest or b""), prefix=auth.prefix, expires_at=auth.expires_at)
+            for auth in by_kind.get(AuthKind.KEY, ())
+        ),
+        passwords=tuple(
+            Password(
+                id=auth.pk,
+                username=auth.username.encode(),
+                digest=None if auth.digest is None else bytes(auth.digest),
+                hashed=auth.password_hash,
+                expires_at=auth.expires_at,
+            )
+            for auth in by_kind.get(AuthKind.BASIC, ())
+        ),
+        secrets=_secrets(by_kind.get(AuthKind.HMAC, [])),
+    )
+
+
+def _secrets(auths: list[InboxAuth]) -> tuple[SigningSecret, ...]:
+    """Decrypted here, once, and kept in this process only."""
+    if not auths:
+        return ()
+    found = []
+    for row in InboxSecret.objects.filter(auth__in=auths).select_related("auth"):
+        try:
+            secret = secret_open(row)
+        except CannotDecrypt:  # the others still open the inbox; its page says which one cannot be read
+            logger.error("action=inbox_secret_unreadable inbox_auth=%s", row.auth_id)
+            continue
+        found.append(SigningSecret(id=row.auth_id, secret=secret, expires_at=row.auth.expires_at))
+    return tuple(found)
+
+
+def secret_open(row: InboxSecret) -> bytes:
+    """The bytes to sign with. Raises CannotDecrypt."""
+    return base64.b64decode(unsealed(row)["secret"])
 
 
 def _listeners(inbox: Inbox) -> tuple[Listener, ...]:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import logging
 import random
+import uuid
 
 from django.db import DatabaseError, connection
 from django.http import HttpRequest
 
 from openfn_platform.common.errors import PlatformError
 from openfn_platform.common.text import one_line
+from openfn_platform.projects.tokens import PREFIX as API_TOKEN
+from openfn_platform.projects.tokens import SHOWN
+from triggers.authenticating import offer_of
+from triggers.inboxes import PREFIX as INBOX_KEY
 from triggers.listening import Listening
+from triggers.noting import refusal_note
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +39,7 @@ DELETE FROM refusal WHERE inbox_id = %s AND id < (
 
 def refusal_count(*, listening: Listening, refusal: PlatformError, request: HttpRequest) -> None:
     """Write one refusal down. Never raises: the sender gets its answer whatever happens here."""
-    offered = request.META.get("HTTP_X_API_KEY", "")
+    formerly = refusal.context.get("formerly")
     try:
         size = max(0, int(request.META.get("CONTENT_LENGTH") or 0))
     except ValueError:
@@ -48,12 +54,20 @@ def refusal_count(*, listening: Listening, refusal: PlatformError, request: Http
                     "status": refusal.status,
                     "code": refusal.code[:40],
                     "reason": one_line(refusal.message, 300),
-                    "prefix": one_line(offered[:8], 12) if len(offered) > 20 else "",
+                    "prefix": _prefix(offer_of(request.META).key),
                     "sender": request.META.get("REMOTE_ADDR", "")[:45],
                     "size": min(size, 2**31 - 1),
                 },
             )
+            if isinstance(formerly, uuid.UUID):
+                refusal_note(auth_id=formerly)
             if random.randrange(TIDY_ONE_IN) == 0:  # noqa: S311  # spreads work, protects nothing
                 cursor.execute(_TIDY, [listening.inbox_id, listening.inbox_id, KEPT - 1])
     except DatabaseError as error:
         logger.warning("action=refusal_uncounted error=%s", type(error).__name__)
+
+
+def _prefix(key: str) -> str:
+    """How it begins, if we made it: anything else may be a password, of which not even the beginning is kept."""
+    ours = len(key) > 2 * SHOWN and key.isascii() and key.startswith((INBOX_KEY, API_TOKEN))
+    return one_line(key[:SHOWN], SHOWN) if ours else ""

@@ -7,13 +7,20 @@ import uuid
 from django.db import models
 from django.db.models.functions import Now
 
+from jobs.models import Sealed
 from openfn_platform.common.models import Row
 from openfn_platform.common.tenancy import TenantKey, tenant_unique
 
 
 class InboxAccess(models.TextChoices):
     NONE = "none", "Anybody who knows the address"
+    KEY = "key", "Only who has a key, a password or a signing secret of this inbox"
+
+
+class AuthKind(models.TextChoices):
     KEY = "key", "API key"
+    BASIC = "basic", "User and password"
+    HMAC = "hmac", "Signature"
 
 
 class Inbox(Row):
@@ -51,26 +58,65 @@ class Inbox(Row):
 
 
 class InboxAuth(Row):
-    """One key that opens an inbox. Several at once, so that they can be rotated."""
+    """One thing that opens an inbox, of any kind. Several at once, so that senders can change over."""
 
     project = models.ForeignKey("projects.Project", models.PROTECT, related_name="+")
     inbox = TenantKey("triggers.Inbox", models.CASCADE, related_name="auths")
-    kind = models.CharField(max_length=10, default="key", editable=False)
+    kind = models.CharField(max_length=10, choices=AuthKind, default=AuthKind.KEY, editable=False)
     name = models.CharField(max_length=120)
-    prefix = models.CharField(max_length=12, editable=False)
-    digest = models.BinaryField(max_length=32, editable=False)
-    config = models.JSONField(default=dict, editable=False)  # for kinds to come: HMAC, basic
+    prefix = models.CharField(max_length=12, editable=False, blank=True)
+    username = models.CharField(max_length=100, editable=False, blank=True)  # basic
+    # SHA-256 of a key, or of user:password where the platform made the password: 256 random bits cannot be tried out.
+    digest = models.BinaryField(max_length=32, editable=False, null=True, blank=True)
+    password_hash = models.CharField(
+        max_length=200, editable=False, blank=True
+    )  # Argon2, where a person chose it
+    config = models.JSONField(default=dict, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # It had worked, and then a message that came with it was refused: since when, when last, and whether somebody
+    # was told. Emptied when it works again.
+    refused_since = models.DateTimeField(null=True, editable=False)
+    refused_at = models.DateTimeField(null=True, editable=False)
+    refusal_told_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         db_table = "inbox_auth"
         verbose_name = "inbox key"
-        constraints = [models.UniqueConstraint(fields=["inbox", "digest"], name="inbox_auth_once")]
+        constraints = [
+            tenant_unique("inbox_auth"),
+            models.UniqueConstraint(fields=["inbox", "digest"], name="inbox_auth_once"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["refused_since"],
+                name="inbox_auth_refused",
+                condition=models.Q(refused_since__isnull=False),
+            ),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.prefix}…)"
+        return f"{self.name} ({self.shown})"
+
+    @property
+    def shown(self) -> str:
+        """What tells it from the others and is no secret."""
+        return self.username if self.kind == AuthKind.BASIC else f"{self.prefix}…"
+
+
+class InboxSecret(Sealed):
+    """A signing secret. To check a signature it must be known, so it is encrypted and not hashed."""
+
+    project = models.ForeignKey("projects.Project", models.PROTECT, related_name="+")
+    auth = TenantKey("triggers.InboxAuth", models.CASCADE, related_name="secrets")
+
+    class Meta:
+        db_table = "inbox_secret"
+        constraints = [models.UniqueConstraint(fields=["auth"], name="inbox_secret_once")]
+
+    def __str__(self) -> str:
+        return "a signing secret"
 
 
 class RefusalCount(models.Model):

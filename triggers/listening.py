@@ -13,8 +13,11 @@ from datetime import datetime
 
 from django.db import connection
 
+from triggers.limits import Limit, limit_of
 from triggers.matching import Criteria
 from triggers.models import Inbox, InboxAuth, Trigger, TriggerKind
+from triggers.models.inbox import Reply
+from triggers.schemas import Schema
 
 CACHED_AT_MOST = 2_000  # inboxes per process
 
@@ -22,6 +25,8 @@ CACHED_AT_MOST = 2_000  # inboxes per process
 @dataclass(frozen=True, kw_only=True)
 class ListeningJob:
     id: uuid.UUID
+    key: str
+    name: str
     outcome: str  # run | paused | off | archived: what a match would mean for it
 
 
@@ -30,6 +35,8 @@ class Listener:
     """One enabled message trigger."""
 
     trigger_id: uuid.UUID
+    trigger_key: str
+    trigger_name: str
     revision: int
     workflow_id: uuid.UUID
     workflow_key: str
@@ -46,6 +53,16 @@ class Key:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReplyMode:
+    """What an inbox answers."""
+
+    when_done: bool
+    seconds: int  # waits at most
+    content: str  # states | job | data
+    failed_status: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Listening:
     """One inbox with everything around it, as of `config_version`."""
 
@@ -59,6 +76,23 @@ class Listening:
     max_waiting: int
     keys: tuple[Key, ...]
     listeners: tuple[Listener, ...]
+    schema: Schema | None
+    reply: ReplyMode
+    project_limit: Limit | None
+    key_per_minute: int | None
+    key_burst: int | None
+
+    def limits(self, key: Key | None) -> list[Limit]:
+        """What counts a message that came with this key; mostly nothing."""
+        if self.key_per_minute is None:
+            return [] if self.project_limit is None else [self.project_limit]
+        own = limit_of(
+            owner=key.id if key else self.inbox_id,
+            per_minute=self.key_per_minute,
+            burst=self.key_burst,
+            whose="this key" if key else "this inbox",
+        )
+        return [limit for limit in (own, self.project_limit) if limit is not None]
 
 
 _cache: dict[uuid.UUID, Listening] = {}
@@ -96,13 +130,28 @@ def _load(*, address: uuid.UUID, config_version: int) -> Listening:
         access=inbox.access,
         duplicate_path=inbox.duplicate_path,
         open=inbox.enabled,
-        max_body_bytes=inbox.project.max_body_bytes,
+        max_body_bytes=inbox.max_body_bytes or inbox.project.max_body_bytes,
         max_waiting=inbox.project.max_waiting,
         keys=tuple(
             Key(id=auth.pk, digest=bytes(auth.digest), prefix=auth.prefix, expires_at=auth.expires_at)
             for auth in InboxAuth.objects.filter(inbox=inbox, revoked_at=None)
         ),
         listeners=_listeners(inbox),
+        schema=Schema(inbox.schema) if inbox.schema is not None else None,
+        reply=ReplyMode(
+            when_done=inbox.reply == Reply.DONE,
+            seconds=inbox.reply_seconds,
+            content=inbox.reply_content,
+            failed_status=inbox.failed_status,
+        ),
+        project_limit=limit_of(
+            owner=inbox.project_id,
+            per_minute=inbox.project.messages_per_minute,
+            burst=inbox.project.messages_burst,
+            whose="this project",
+        ),
+        key_per_minute=inbox.key_per_minute,
+        key_burst=inbox.key_burst,
     )
 
 
@@ -124,12 +173,14 @@ def _listeners(inbox: Inbox) -> tuple[Listener, ...]:
     return tuple(
         Listener(
             trigger_id=trigger.pk,
+            trigger_key=trigger.key,
+            trigger_name=trigger.name,
             revision=trigger.revision,
             workflow_id=trigger.workflow_id,
             workflow_key=trigger.workflow.key,
             criteria=criteria_of(trigger.criteria),
             jobs=tuple(
-                ListeningJob(id=link.job_id, outcome=_outcome(link.job))
+                ListeningJob(id=link.job_id, key=link.job.key, name=link.job.name, outcome=_outcome(link.job))
                 for link in trigger.trigger_jobs.all()
             ),
         )

@@ -144,6 +144,8 @@ def receive(
     else:
         read = document(raw, kind=kind, content_type=content_type)
         body, text = read.body, read.text
+    if listening.schema is not None:
+        listening.schema.check(body)
     source, value = _own_id(listening=listening, idempotency_key=idempotency_key, body=body)
     return Received(
         listening=listening,

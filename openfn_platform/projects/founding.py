@@ -30,6 +30,8 @@ class ProjectValues(TypedDict, total=False):
     history_days: int
     max_body_bytes: int
     max_waiting: int
+    messages_per_minute: int | None
+    messages_burst: int | None
     mail_shows_text: bool
     allowed_hosts: list[str]
 
@@ -69,6 +71,11 @@ def project_change(
     before = {field: getattr(project, field) for field in wanted}
     for field, value in wanted.items():
         setattr(project, field, value)
+    if project.messages_burst is not None and project.messages_per_minute is None:
+        raise Invalid(
+            "Without a number of messages a minute, none of them can come at once; fill in both or none.",
+            field="messages_burst",
+        )
     changed = differences(before, wanted)
     if changed:
         row_save(project, only=changed)

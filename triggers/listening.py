@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
+from django.db.models import QuerySet
 
 from triggers.limits import Limit, limit_of
 from triggers.matching import Criteria
@@ -136,7 +137,7 @@ def _load(*, address: uuid.UUID, config_version: int) -> Listening:
             Key(id=auth.pk, digest=bytes(auth.digest), prefix=auth.prefix, expires_at=auth.expires_at)
             for auth in InboxAuth.objects.filter(inbox=inbox, revoked_at=None)
         ),
-        listeners=_listeners(inbox),
+        listeners=tuple(listener_of(trigger) for trigger in message_triggers(inbox).filter(enabled=True)),
         schema=Schema(inbox.schema) if inbox.schema is not None else None,
         reply=ReplyMode(
             when_done=inbox.reply == Reply.DONE,
@@ -155,12 +156,12 @@ def _load(*, address: uuid.UUID, config_version: int) -> Listening:
     )
 
 
-def _listeners(inbox: Inbox) -> tuple[Listener, ...]:
+def message_triggers(inbox: Inbox) -> QuerySet[Trigger]:
+    """Those that the inbox feeds, with their jobs, whether they are on or off."""
     triggers = (
         Trigger.objects.filter(
             project_id=inbox.project_id,
             kind=TriggerKind.MESSAGE,
-            enabled=True,
             archived_at=None,
             workflow__archived_at=None,
         )
@@ -168,23 +169,22 @@ def _listeners(inbox: Inbox) -> tuple[Listener, ...]:
         .prefetch_related("trigger_jobs__job")
         .order_by("id")
     )
-    if inbox.trigger_id is not None:
-        triggers = triggers.filter(pk=inbox.trigger_id)
-    return tuple(
-        Listener(
-            trigger_id=trigger.pk,
-            trigger_key=trigger.key,
-            trigger_name=trigger.name,
-            revision=trigger.revision,
-            workflow_id=trigger.workflow_id,
-            workflow_key=trigger.workflow.key,
-            criteria=criteria_of(trigger.criteria),
-            jobs=tuple(
-                ListeningJob(id=link.job_id, key=link.job.key, name=link.job.name, outcome=_outcome(link.job))
-                for link in trigger.trigger_jobs.all()
-            ),
-        )
-        for trigger in triggers
+    return triggers.filter(pk=inbox.trigger_id) if inbox.trigger_id is not None else triggers
+
+
+def listener_of(trigger: Trigger) -> Listener:
+    return Listener(
+        trigger_id=trigger.pk,
+        trigger_key=trigger.key,
+        trigger_name=trigger.name,
+        revision=trigger.revision,
+        workflow_id=trigger.workflow_id,
+        workflow_key=trigger.workflow.key,
+        criteria=criteria_of(trigger.criteria),
+        jobs=tuple(
+            ListeningJob(id=link.job_id, key=link.job.key, name=link.job.name, outcome=_outcome(link.job))
+            for link in trigger.trigger_jobs.all()
+        ),
     )
 
 

@@ -146,7 +146,7 @@ def receive(
         body, text = read.body, read.text
     if listening.schema is not None:
         listening.schema.check(body)
-    source, value = _own_id(listening=listening, idempotency_key=idempotency_key, body=body)
+    source, value = own_id(listening=listening, idempotency_key=idempotency_key, body=body)
     return Received(
         listening=listening,
         intake=key.id if key else None,
@@ -168,7 +168,7 @@ def receive(
     )
 
 
-def _own_id(*, listening: Listening, idempotency_key: str | None, body: Any) -> tuple[str, str]:
+def own_id(*, listening: Listening, idempotency_key: str | None, body: Any) -> tuple[str, str]:
     """(source, value) of the id that the sender gave the message itself."""
     if idempotency_key is not None:
         return "header", idempotency_key

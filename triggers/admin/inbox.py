@@ -22,6 +22,8 @@ from openfn_platform.projects.adminbase import ScopedAdmin
 from openfn_platform.projects.badges import badge
 from openfn_platform.projects.deeds import Deed
 from openfn_platform.projects.models import Role
+from triggers.admin.inbox_settings import FIELDSETS, fields_adapt, modes_of, modes_told
+from triggers.admin.would_match import would_match_view
 from triggers.inboxes import inbox_archive, inbox_change, inbox_create, inbox_key_add, inbox_key_revoke
 from triggers.models import Inbox, InboxAuth, Trigger, TriggerKind
 from triggers.models.inbox import InboxAccess
@@ -118,13 +120,13 @@ class InboxAdmin(ScopedAdmin):
     def refused(self, inbox: Any) -> int:
         return inbox.refused_lately or 0
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return (
-            ("name", "access", "duplicate_path") if obj else ("trigger", "name", "access", "duplicate_path")
-        )
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        first = ("name", "access", "duplicate_path")
+        return ((None, {"fields": first if obj else ("trigger", *first)}), *FIELDSETS)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change, **kwargs)
+        fields_adapt(form.base_fields)
         field = form.base_fields.get("trigger") if obj is None else None
         if field is not None:
             projects = self.projects_for(request, Role.ADMIN)
@@ -143,6 +145,7 @@ class InboxAdmin(ScopedAdmin):
             "name": given["name"],
             "access": InboxAccess(given["access"]),
             "duplicate_path": given["duplicate_path"],
+            **modes_of(form),
         }
         if change:
             inbox_change(inbox=Inbox.objects.get(pk=obj.pk), by=by, **values)
@@ -168,7 +171,12 @@ class InboxAdmin(ScopedAdmin):
     def get_urls(self) -> list[URLPattern]:
         revoke = self.admin_site.admin_view(partial(revoke_view, self))
         where = "<path:object_id>/keys/<uuid:key_id>/revoke/"
-        return [path(where, revoke, name="triggers_inbox_key_revoke"), *super().get_urls()]
+        trying = self.admin_site.admin_view(partial(would_match_view, self))
+        return [
+            path(where, revoke, name="triggers_inbox_key_revoke"),
+            path("<path:object_id>/would-match/", trying, name="triggers_inbox_would_match"),
+            *super().get_urls(),
+        ]
 
     @property
     def deeds(self) -> tuple[Deed, ...]:  # type: ignore[override]  # one of them needs the page itself
@@ -227,6 +235,7 @@ def surroundings(inbox: Inbox) -> dict[str, Any]:
         "address": address_of(inbox),
         "open_to_all": inbox.access == InboxAccess.NONE,
         "example": curl(inbox),
+        "modes_told": modes_told(inbox),
         "key_rows": inbox.auths.order_by("revoked_at", "-created_at"),
         "refusals": inbox.refusals.order_by("-id")[:REFUSALS],
         "refusal_counts": inbox.refusal_counts.filter(hour__gte=day_ago).order_by("-hour", "-count")[:HOURS],

@@ -67,7 +67,7 @@ class Bucket:
         self.per_second = limit.per_minute / 60
         self.capacity = float(limit.burst)
         self.tokens = min(self.capacity, self.tokens + self.per_second * max(0.0, now - self.at))
-        self.at = now
+        self.at = max(self.at, now)
         return self.tokens
 
 

@@ -84,9 +84,7 @@ def test_an_inbox_may_take_more_or_less_than_its_project(server: Server, site: W
 # --- limits -----------------------------------------------------------------------------------------
 
 
-def test_a_key_that_sends_too_much_is_told_when_to_come_again_and_others_are_not(
-    server: Server, site: World
-):
+def test_a_key_that_sends_too_much_is_told_when_to_come_again_and_others_are_not(server: Server, site: World):
     key, other = site.key(), site.key()
     change(site, key_per_minute=6, key_burst=2)
     answers = [post(server, site, x_api_key=key) for _ in range(4)]

@@ -45,7 +45,9 @@ def test_a_burst_is_taken_and_then_one_by_one_as_time_goes_on():
 def test_the_refusal_says_when_to_come_again():
     throttle, slow = process(), limit(per_minute=6, burst=1)
     throttle.take([slow], now=0)
-    with pytest.raises(RateLimited, match=r"6 a minute that this key may send; send it again in 10 s") as refusal:
+    with pytest.raises(
+        RateLimited, match=r"6 a minute that this key may send; send it again in 10 s"
+    ) as refusal:
         throttle.take([slow], now=0)
     assert (refusal.value.status, refusal.value.context["retry_after"]) == (429, 10)
 
@@ -70,7 +72,7 @@ def test_processes_that_told_each_other_keep_one_limit_together():
     first.sync()
     assert taken(second, shared, tries=1) == 1  # it believes the bucket full until it has asked
     second.sync()
-    assert taken(second, shared, tries=20, now=None or 0.0) == 3
+    assert taken(second, shared, tries=20, now=0.0) == 3
     second.sync()
     first.take([limit()], now=0.0)
     assert taken(first, shared, tries=1, now=0.0) == 1  # what it knew before the other one took

@@ -63,7 +63,9 @@ def fields_adapt(fields: dict[str, Any]) -> None:
 
 def modes_of(form: Any) -> dict[str, Any]:
     """What was typed, as the verbs take it. What was not on the form, or needs a value and got none, stays."""
-    given = {name: form.cleaned_data[name] for name in MODES if name in form.cleaned_data and name in form.data}
+    given = {
+        name: form.cleaned_data[name] for name in MODES if name in form.cleaned_data and name in form.data
+    }
     values = {name: value for name, value in given.items() if value not in (None, "") or name in EMPTIED}
     if "reply" in values:
         values["reply"] = Reply(values["reply"])

@@ -133,8 +133,11 @@ class Throttle:
         while True:
             self._news.wait()
             self._news.clear()
-            self.sync()
-            connection.close()  # back to the pool
+            try:
+                self.sync()
+                connection.close()  # back to the pool
+            except Exception:  # whatever it was: without this thread the processes would lose touch for good
+                logger.exception("action=throttle_failed")
             time.sleep(SYNC_SECONDS)
 
     def sync(self) -> None:

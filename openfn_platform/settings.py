@@ -154,6 +154,8 @@ RUN_LEASE_SECONDS = env.integer("RUN_LEASE_SECONDS", 60, least=4, most=3600)
 RUN_SWEEP_SECONDS = env.integer("RUN_SWEEP_SECONDS", 10, least=1, most=300)
 RUN_GRACE_SECONDS = env.integer("RUN_GRACE_SECONDS", 20, least=0, most=3600)
 WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", 24, least=1, most=500)
+# Senders that may wait at once, per web process, for what came of their message: at most half of its threads.
+INBOX_WAITING_MOST = env.integer("INBOX_WAITING_MOST", 8, least=0, most=500)
 REQUIRE_SANDBOX = env.flag("REQUIRE_SANDBOX")
 JOB_UID = env.integer("JOB_UID", 64_999, least=1, most=2**31)
 JOB_MAX_SECONDS = env.integer("JOB_MAX_SECONDS", 3600, least=1)

@@ -40,6 +40,18 @@ class Project(Row):
     max_waiting = models.PositiveIntegerField(
         default=100_000, help_text="When so many runs wait, the inbox answers 429 until there are fewer."
     )
+    messages_per_minute = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Of all its inboxes together. More are answered 429 and not kept. Empty: no limit.",
+    )
+    messages_burst = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="How many of these may come at once after a pause. Empty: a minute's worth.",
+    )
     mail_shows_text = models.BooleanField(
         "mails quote the error's text",
         default=False,

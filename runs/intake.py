@@ -30,7 +30,7 @@ from triggers.models.inbox import InboxAccess
 from triggers.noting import use_note
 from triggers.receiving import receive
 from triggers.refusals import refusal_count
-from triggers.throttling import throttle
+from triggers.throttling import RateLimited, throttle
 
 WAITING_CHECK_SECONDS = 5.0
 DISCARDED_BYTES = 64_000_000

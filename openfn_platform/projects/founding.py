@@ -32,6 +32,7 @@ class ProjectValues(TypedDict, total=False):
     max_waiting: int
     mail_shows_text: bool
     allowed_hosts: list[str]
+    mfa_required: bool
 
 
 @transaction.atomic

@@ -29,6 +29,7 @@ SETTINGS = (
     "history_days",
     "mail_shows_text",
     "allowed_hosts",
+    "mfa_required",
 )
 
 LABELS = {
@@ -58,6 +59,7 @@ class ProjectAdmin(ScopedAdmin):
         (None, {"fields": ("name", "description", "time_zone", "environment")}),
         ("Limits", {"fields": ("max_concurrency", "max_waiting", "max_body_bytes")}),
         ("Personal data", {"fields": ("payload_days", "history_days", "mail_shows_text")}),
+        ("Log-ins", {"fields": ("mfa_required",)}),
         ("Network", {"fields": ("allowed_hosts",)}),
     )
     deeds = (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -67,16 +68,21 @@ class Actor:
         """By project. Empty for superusers too: they need none."""
         if self.token is not None:
             return self._of_token(self.token)
-        if self.user is None or not self.user.is_active:
-            return {}
-        rows = Membership.objects.filter(user=self.user).values_list(
-            "project_id", "role", "may_see_data", "project__archived_at", "project__mfa_required"
-        )
         return {
             project_id: Standing(role=Role(role), may_see_data=data, archived=archived is not None)
-            for project_id, role, data, archived, guarded in rows
+            for project_id, role, data, archived, guarded in self._memberships
             if not (guarded and self.lacks_factor)
         }
+
+    @cached_property
+    def _memberships(self) -> list[tuple[uuid.UUID, str, bool, datetime | None, bool]]:
+        if self.user is None or not self.user.is_active:
+            return []
+        return list(
+            Membership.objects.filter(user=self.user).values_list(
+                "project_id", "role", "may_see_data", "project__archived_at", "project__mfa_required"
+            )
+        )
 
     @cached_property
     def lacks_factor(self) -> bool:
@@ -92,9 +98,7 @@ class Actor:
             return False
         if user.is_superuser and settings.SUPERUSERS_NEED_SECOND_FACTOR:
             return self.lacks_factor
-        guarded = Membership.objects.filter(
-            user=user, project__mfa_required=True, project__archived_at=None
-        ).exists()
+        guarded = any(needs and archived is None for *_, archived, needs in self._memberships)
         return guarded and self.lacks_factor
 
     @staticmethod

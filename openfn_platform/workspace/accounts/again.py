@@ -75,6 +75,10 @@ def can_be_carried(request: HttpRequest) -> bool:
     return not request.FILES and len(fields) <= MOST_FIELDS and characters <= MOST_CHARACTERS
 
 
+def holds_something(request: HttpRequest) -> bool:
+    return bool(request.FILES) or any(True for _ in _fields(request))
+
+
 def _fields(request: HttpRequest) -> Iterator[tuple[str, str]]:
     for name, values in request.POST.lists():
         if name not in OURS and name != "csrfmiddlewaretoken":
@@ -117,7 +121,7 @@ def _ask(request: HttpRequest, sentence: str, wait: int) -> HttpResponse:
     response = door(
         request,
         title="Log in again",
-        status=429 if wait else 200,
+        status=429 if wait else 401,
         form=form,
         carried=list(_fields(request)),
         action=request.get_full_path(),

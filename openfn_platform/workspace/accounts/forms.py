@@ -111,7 +111,6 @@ class ForgottenForm(PasswordResetForm):
 
     def save(self, *, public_url: str, **_: Any) -> None:  # type: ignore[override]  # of Django's we want the search alone
         for person in self.get_users(self.cleaned_data["email"].strip().lower()):
-            assert isinstance(person, User)
             key = urlsafe_base64_encode(force_bytes(person.pk))
             path = reverse("password_reset_confirm", args=[key, default_token_generator.make_token(person)])
             password_link_send(person=person, url=f"{public_url}{path}")

@@ -12,7 +12,7 @@ from django.utils.http import urlencode
 
 from openfn_platform.projects.actors import actor_of
 from openfn_platform.projects.sessions import session_seen
-from openfn_platform.workspace.accounts.again import can_be_carried, sign_in_and_go_on
+from openfn_platform.workspace.accounts.again import can_be_carried, holds_something, sign_in_and_go_on
 
 ADMIN = "/admin/"
 SIGNED_OUT = "X-Signed-Out"  # a script that gets it shows the log-in dialog
@@ -63,6 +63,8 @@ class SignedInMiddleware:
     def _form_of_nobody(self, request: HttpRequest) -> HttpResponse | None:
         if by_script(request):
             return _signed_out()
+        if not holds_something(request):
+            return None
         if can_be_carried(request):
             return sign_in_and_go_on(request)
         messages.error(

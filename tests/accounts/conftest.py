@@ -30,7 +30,15 @@ def cast(db: None) -> Cast:
     """Everybody has the same password."""
     made = factories.cast("Clinic")
     hashed = make_password(PASSWORD)
-    for person in (made.owner, made.admin, made.editor, made.operator, made.viewer, made.outsider, made.superuser):
+    for person in (
+        made.owner,
+        made.admin,
+        made.editor,
+        made.operator,
+        made.viewer,
+        made.outsider,
+        made.superuser,
+    ):
         person.password = hashed
         person.save(update_fields=["password"])
     return made

@@ -20,7 +20,9 @@ DASHBOARD = "/admin/"
 LINK = re.compile(r"http://\S+")
 
 
-def browser(address: str = "192.0.2.7", agent: str = "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0") -> Client:
+def browser(
+    address: str = "192.0.2.7", agent: str = "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"
+) -> Client:
     return Client(REMOTE_ADDR=address, HTTP_USER_AGENT=agent)
 
 

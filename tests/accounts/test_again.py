@@ -20,7 +20,7 @@ from tests.workspace.desk import at, page
 
 CARRIED = re.compile(r'<textarea name="([^"]*)" hidden>\n(.*?)</textarea>', re.DOTALL)
 STATE, AGAIN = "/admin/login/state/", "/admin/login/again/"
-NAME = "Rename <me> & \"you\"\n"
+NAME = 'Rename <me> & "you"\n'
 
 
 @pytest.fixture
@@ -106,7 +106,11 @@ def test_the_typed_secrets_do_not_end_up_in_the_records_of_log_ins(cast: Cast, j
     from axes.models import AccessAttempt
 
     url, typed = rename(job)
-    given = typed | {"secret": "s3cret-of-a-partner", "_again_email": cast.editor.email, "_again_password": "wrong"}
+    given = typed | {
+        "secret": "s3cret-of-a-partner",
+        "_again_email": cast.editor.email,
+        "_again_password": "wrong",
+    }
     browser().post(url, given)
     row = AccessAttempt.objects.get()
     assert "s3cret" not in row.post_data + row.get_data + row.path_info

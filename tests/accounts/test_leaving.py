@@ -126,7 +126,10 @@ def busy(cast: Cast) -> Cast:
 
 def test_everything_that_hangs_on_a_person_is_shown_before_they_are_switched_off(busy: Cast):
     client = at(busy.superuser)
-    for url in (page("projects_user_hanging", busy.admin.pk), page("projects_user_switch_off", busy.admin.pk)):
+    for url in (
+        page("projects_user_hanging", busy.admin.pk),
+        page("projects_user_switch_off", busy.admin.pk),
+    ):
         shown = seen(client.get(url))
         for expected in (
             "Memberships",

@@ -35,7 +35,9 @@ def test_the_right_password_opens_the_page_that_was_asked_for(cast: Cast):
 
 def test_nobody_is_sent_elsewhere_after_the_log_in(cast: Cast):
     client = browser()
-    answer = client.post("/admin/login/?next=https://evil.example/", {"username": cast.editor.email, "password": PASSWORD})
+    answer = client.post(
+        "/admin/login/?next=https://evil.example/", {"username": cast.editor.email, "password": PASSWORD}
+    )
     assert answer["Location"] == DASHBOARD
 
 
@@ -80,7 +82,9 @@ def test_a_switched_off_person_is_answered_like_an_unknown_one(cast: Cast):
 def test_the_lock_ends_by_itself(cast: Cast):
     client = browser()
     wrong(client, cast.editor.email, settings.AXES_FAILURE_LIMIT)
-    AccessAttempt.objects.update(attempt_time=AccessAttempt.objects.get().attempt_time - timedelta(minutes=16))
+    AccessAttempt.objects.update(
+        attempt_time=AccessAttempt.objects.get().attempt_time - timedelta(minutes=16)
+    )
     assert log_in(client, cast.editor.email).status_code == 302
 
 
@@ -150,7 +154,16 @@ def test_log_ins_failures_locks_and_log_outs_are_in_the_audit(cast: Cast):
         (["192.0.2.0/24"], "", "203.0.113.5", None),
         (["::ffff:0:0/96", "192.0.2.0/24"], "::ffff:192.0.2.1", "2001:db8::1", "2001:db8::1"),
     ],
-    ids=["nobody is trusted", "a proxy", "a forged beginning", "two proxies", "nonsense", "silent", "no address", "mapped"],
+    ids=[
+        "nobody is trusted",
+        "a proxy",
+        "a forged beginning",
+        "two proxies",
+        "nonsense",
+        "silent",
+        "no address",
+        "mapped",
+    ],
 )
 def test_only_a_trusted_proxy_says_for_whom_it_asks(rf, settings, trusted, asks, forwarded, client):
     import ipaddress
@@ -170,5 +183,11 @@ def test_a_page_costs_no_query_more_for_all_this(cast: Cast):
 
 
 def test_the_password_and_the_name_may_be_anything(cast: Cast):
-    for name in ("", "\0", "a" * 5000, "\ud800".encode("utf-8", "surrogatepass").decode("utf-8", "replace"), "' or 1=1"):
+    for name in (
+        "",
+        "\0",
+        "a" * 5000,
+        "\ud800".encode("utf-8", "surrogatepass").decode("utf-8", "replace"),
+        "' or 1=1",
+    ):
         assert log_in(browser(), name, "\0x").status_code == 200

@@ -176,7 +176,9 @@ def test_it_is_off_unless_it_is_set(db: None):
     assert client.get("/admin/oidc/callback/?code=x&state=y").status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/accounts/signup/", "/accounts/login/", "/admin/signup/", "/accounts/3rdparty/"])
+@pytest.mark.parametrize(
+    "path", ["/accounts/signup/", "/accounts/login/", "/admin/signup/", "/accounts/3rdparty/"]
+)
 def test_no_page_of_the_library_is_mounted(db: None, path: str):
     assert browser().get(path).status_code in {302, 404}
     from django.urls import NoReverseMatch, reverse

@@ -34,7 +34,9 @@ OIDC = {
 
 
 def python(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "STATIC_ROOT"}}
+    kept = {
+        name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "STATIC_ROOT"}
+    }
     environment = kept | PRODUCTION | {"CREDENTIAL_KEYS": new_key()} | more
     return subprocess.run(
         [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
@@ -62,7 +64,10 @@ def test_it_would_find_something():
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
-        ({"OIDC_ISSUER": "http://id.example.org", **{k: v for k, v in OIDC.items() if k != "OIDC_ISSUER"}}, "OIDC_ISSUER"),
+        (
+            {"OIDC_ISSUER": "http://id.example.org", **{k: v for k, v in OIDC.items() if k != "OIDC_ISSUER"}},
+            "OIDC_ISSUER",
+        ),
         ({"OIDC_ISSUER": OIDC["OIDC_ISSUER"]}, "OIDC_CLIENT_ID"),
         ({"TRUSTED_PROXIES": "the proxy"}, "TRUSTED_PROXIES"),
         ({"LOGIN_TRIES": "0"}, "LOGIN_TRIES"),
@@ -92,7 +97,15 @@ def test_cookies_of_a_real_installation_are_for_this_host_over_https_alone():
         "s.SESSION_COOKIE_SAMESITE, s.SESSION_COOKIE_PATH, s.SESSION_COOKIE_DOMAIN)"
     )
     done = python("-c", show, DJANGO_SETTINGS_MODULE="openfn_platform.settings")
-    assert done.stdout.split() == ["__Host-sessionid", "__Host-csrftoken", "True", "True", "Lax", "/", "None"], done.stderr
+    assert done.stdout.split() == [
+        "__Host-sessionid",
+        "__Host-csrftoken",
+        "True",
+        "True",
+        "Lax",
+        "/",
+        "None",
+    ], done.stderr
 
 
 def directives(policy: str) -> dict[str, list[str]]:
@@ -103,7 +116,10 @@ def directives(policy: str) -> dict[str, list[str]]:
 @pytest.mark.parametrize("path", ["/admin/login/", "/admin/password_reset/", "/inbox/nothing", "/nothing"])
 def test_every_answer_has_the_policy(db: None, path: str):
     found = directives(browser().get(path)["Content-Security-Policy"])
-    assert found["script-src"] == ["'self'", "'unsafe-eval'"]  # Alpine, which unfold's menus are made with, needs it
+    assert found["script-src"] == [
+        "'self'",
+        "'unsafe-eval'",
+    ]  # Alpine, which unfold's menus are made with, needs it
     assert found["frame-ancestors"] == ["'none'"]
     assert found["form-action"] == ["'self'"]
     assert found["object-src"] == found["base-uri"] == found["script-src-attr"] == ["'none'"]

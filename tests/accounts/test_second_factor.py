@@ -147,7 +147,11 @@ def test_switching_it_off_needs_password_and_code(cast: Cast):
     client = logged_in(cast.editor)
     secret = secret_on(client)
     client.post(SET_UP, {"code": code_of(secret, -1)})
-    for given in ({"password": "wrong", "code": code_of(secret)}, {"password": PASSWORD, "code": "000000"}, {}):
+    for given in (
+        {"password": "wrong", "code": code_of(secret)},
+        {"password": PASSWORD, "code": "000000"},
+        {},
+    ):
         client.post(OFF, given)
         assert Authenticator.objects.exists()
     client.post(OFF, {"password": PASSWORD, "code": code_of(secret, 1)})
@@ -219,7 +223,10 @@ def test_members_of_other_projects_are_not_concerned(guarded: Cast):
 def test_an_admin_requires_it_on_the_page_of_the_project(cast: Cast):
     client = at(cast.admin)
     form = client.get(page("projects_project_change", cast.project.pk)).context["adminform"].form
-    values = {name: form.initial.get(name) for name in form.fields} | {"allowed_hosts": "", "mfa_required": "on"}
+    values = {name: form.initial.get(name) for name in form.fields} | {
+        "allowed_hosts": "",
+        "mfa_required": "on",
+    }
     client.post(page("projects_project_change", cast.project.pk), values)
     cast.project.refresh_from_db()
     assert cast.project.mfa_required

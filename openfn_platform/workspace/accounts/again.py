@@ -17,7 +17,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST
 
 from openfn_platform.common.errors import PlatformError
-from openfn_platform.projects.logging_in import Step, code_login, password_login, waiting_person
+from openfn_platform.projects.logging_in import Step, TooLate, code_login, password_login, waiting_person
 from openfn_platform.projects.models import User
 from openfn_platform.projects.throttling import Locked
 from openfn_platform.workspace.accounts.forms import CodeForm, LoginForm
@@ -49,7 +49,8 @@ def again(request: HttpRequest) -> HttpResponse:
             request.POST.get("code", ""),
         )
     except PlatformError as error:
-        return JsonResponse({**_told(request), "sentence": error.message}, status=error.status)
+        told = {**_told(request), "sentence": error.message, "begin": isinstance(error, TooLate)}
+        return JsonResponse(told, status=error.status)
     return JsonResponse({**_told(request), "wants_code": step.wants_code})
 
 

@@ -46,7 +46,9 @@ def hanging_on(person: User) -> list[Hanging]:
     memberships = Membership.objects.filter(user=person, project__archived_at=None).select_related("project")
     tokens = ApiToken.objects.filter(created_by=person, revoked_at=None).select_related("project")
     jobs = Job.objects.filter(live_version__author=person, archived_at=None).select_related("project")
-    made = AuditEntry.objects.filter(actor=person, action="credential made").values_list("object_id", flat=True)
+    made = AuditEntry.objects.filter(actor=person, action="credential made").values_list(
+        "object_id", flat=True
+    )
     keys = [key for key in map(as_uuid, made) if key]
     credentials = Credential.objects.filter(pk__in=keys, archived_at=None).select_related("project")
     incidents = Incident.objects.filter(taken_by=person, closed_at=None).select_related("project")

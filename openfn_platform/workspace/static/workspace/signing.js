@@ -76,7 +76,7 @@
           if (!told.signed_in) {
             say(told.sentence ?? "");
             if (told.wants_code) show("code");
-            else if (!sent.ok && told.begin) show("password");
+            else if (told.begin) show("password");
             return;
           }
           renew(told.csrf);
@@ -105,8 +105,10 @@
     "submit",
     (event) => {
       const form = event.target;
-      if (form.method !== "post" || visitors() || form.hasAttribute("hx-post") || asked.has(form)) return;
-      if (new URL(form.action, location.href).origin !== location.origin) return;
+      // By attribute: a field called `action`, as lists have one, stands before the form's own property.
+      const told = (name) => form.getAttribute(name) ?? "";
+      if (told("method").toLowerCase() !== "post" || visitors() || asked.has(form) || form.hasAttribute("hx-post")) return;
+      if (new URL(told("action"), location.href).origin !== location.origin) return;
       event.preventDefault();
       event.stopImmediatePropagation();
       go(form, event.submitter);

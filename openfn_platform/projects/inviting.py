@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from openfn_platform.common.errors import Conflict, Invalid, NotAllowed, NotFound
+from openfn_platform.common.models import as_uuid
 from openfn_platform.common.saving import row_save
 from openfn_platform.common.text import clean_name, one_line
 from openfn_platform.projects.actors import PLATFORM, By, as_actor, author_of
@@ -99,15 +100,24 @@ def invitation_revoke(*, invitation: Invitation, by: By) -> None:
 def invitation_find(secret: str) -> Invitation:
     """The open invitation of that link; raises `StaleInvitation`."""
     if secret.startswith(PREFIX) and len(secret) == LENGTH and secret.isascii():
-        found = (
-            Invitation.objects.select_related("project", "invited_by")
-            .filter(digest=secret_digest(secret), accepted_at=None, revoked_at=None)
-            .filter(expires_at__gt=timezone.now(), project__archived_at=None)
-            .first()
-        )
+        found = _good().filter(digest=secret_digest(secret)).first()
         if found is not None:
             return found
     raise StaleInvitation()
+
+
+def invitation_found(key: str) -> Invitation | None:
+    """The same, for somebody whose session remembers that they opened the link."""
+    known = as_uuid(key)
+    rows = _good().filter(pk=known) if known else None
+    return rows.first() if rows is not None else None
+
+
+def _good() -> QuerySet[Invitation]:
+    rows = Invitation.objects.select_related("project", "invited_by")
+    return rows.filter(
+        accepted_at=None, revoked_at=None, expires_at__gt=timezone.now(), project__archived_at=None
+    )
 
 
 @transaction.atomic

@@ -77,6 +77,15 @@ def factor_secret_new() -> str:
     return str(generate_totp_secret())
 
 
+def factor_seal(secret: str) -> str:
+    """As it may wait in the session, which stands in the database."""
+    return Adapter().encrypt(secret)
+
+
+def factor_open(sealed: str) -> str:
+    return Adapter().decrypt(sealed)
+
+
 def factor_address(person: User, secret: str) -> str:
     """What the QR code says."""
     return str(Adapter().build_totp_url(person, secret))

@@ -119,12 +119,12 @@ def test_the_typed_secrets_do_not_end_up_in_the_records_of_log_ins(cast: Cast, j
 @pytest.mark.parametrize("kind", ["a file", "too much", "too many fields"])
 def test_what_cannot_be_carried_is_said(job: Job, kind: str):
     client, (url, typed) = browser(), rename(job)
-    more: dict[str, Any] = {
+    kinds: dict[str, dict[str, Any]] = {
         "a file": {"upload": SimpleUploadedFile("a.csv", b"1,2")},
         "too much": {"description": "x" * 3_000_001},
         "too many fields": {f"field-{number}": "1" for number in range(950)},
-    }[kind]
-    answer = client.post(url, typed | more, follow=True)
+    }
+    answer = client.post(url, typed | kinds[kind], follow=True)
     assert answer.request["PATH_INFO"] == "/admin/login/"
     assert "could not be kept" in seen(answer)
 

@@ -179,7 +179,7 @@ def test_invitations_of_other_projects_are_not_there(cast: Cast):
 
 
 def test_two_answers_at_a_time_make_one_member(cast: Cast):
-    made, link = invite(cast, cast.outsider.email)
+    _, link = invite(cast, cast.outsider.email)
     secret = link.strip("/").rpartition("/")[2]
     one, other = invitation_find(secret), invitation_find(secret)
     invitation_accept(invitation=one, person=cast.outsider)

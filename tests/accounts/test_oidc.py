@@ -148,6 +148,14 @@ def test_an_answer_that_nobody_asked_for_opens_nothing(cast: Cast, provider: Ide
     refused(victim, victim.get(f"{back.path}?{back.query}"))
 
 
+def test_a_provider_that_cannot_be_reached_is_said(cast: Cast, provider: Identities, settings: Any):
+    settings.SOCIALACCOUNT_PROVIDERS["openid_connect"]["APPS"][0]["settings"] = {
+        "server_url": "http://127.0.0.1:9"
+    }
+    client = browser()
+    assert "did not log you in" in refused(client, client.post(BEGIN))
+
+
 def test_an_answer_works_once(cast: Cast, provider: Identities):
     provider.email = cast.editor.email
     client = browser()

@@ -140,6 +140,6 @@ def test_no_template_holds_a_script_or_an_event_handler():
     import re
 
     inline = re.compile(r"<script(?![^>]*\bsrc=)[^>]*>|\son[a-z]+=\"|javascript:", re.IGNORECASE)
-    files = [path for path in (ROOT / "templates").rglob("*.html")]
+    files = list((ROOT / "templates").rglob("*.html"))
     assert len(files) > 50
     assert [str(path.relative_to(ROOT)) for path in files if inline.search(path.read_text())] == []

@@ -64,7 +64,8 @@ def test_the_key_changes_when_somebody_logs_in(cast: Cast):
     session = client.session
     session["anything"] = 1
     session.save()
-    client.cookies[settings.SESSION_COOKIE_NAME] = before = session.session_key
+    before = session.session_key or ""
+    client.cookies[settings.SESSION_COOKIE_NAME] = before
     log_in(client, cast.editor.email)
     assert client.cookies[settings.SESSION_COOKIE_NAME].value != before
 

@@ -24,6 +24,8 @@ from openfn_platform.projects.second_factors import (
     factor_address,
     factor_disable,
     factor_enable,
+    factor_open,
+    factor_seal,
     factor_secret_new,
     factor_try,
     has_factor,
@@ -148,8 +150,9 @@ def second_factor(request: HttpRequest) -> HttpResponse:
     person = person_of(request)
     if has_factor(person):
         return HttpResponseRedirect(reverse("account"))
-    secret = request.session.get(SECRET) or factor_secret_new()
-    request.session[SECRET] = secret
+    if SECRET not in request.session:
+        request.session[SECRET] = factor_seal(factor_secret_new())
+    secret = factor_open(request.session[SECRET])
     form: forms.Form = CodeForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -171,7 +174,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
         form=form,
         qr=qr_code(address),
         secret=" ".join(secret[start : start + 4] for start in range(0, len(secret), 4)),
-        next=next_of(request),
+        next=next_of(request, "account"),
         waiting=_waiting_projects(person),
     )
 

@@ -37,7 +37,7 @@ def invitation(request: HttpRequest, secret: str) -> HttpResponse:
             request, title="This invitation is no longer good", status=404, lead=error.message,
             other_url=reverse("admin:index"), other="To the platform",
         )  # fmt: skip
-    request.session[ANSWERING] = secret
+    request.session[ANSWERING] = str(found.pk)
     person = request.user if isinstance(request.user, User) else None
     if person is None:
         known = User.objects.filter(email=found.email).exists()

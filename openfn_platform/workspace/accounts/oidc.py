@@ -7,6 +7,8 @@ No account is made otherwise, none is linked, and a second factor is asked for a
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from allauth.core.exceptions import ImmediateHttpResponse
@@ -24,12 +26,14 @@ from openfn_platform.common.errors import PlatformError
 from openfn_platform.common.text import one_line
 from openfn_platform.projects.actors import NOBODY
 from openfn_platform.projects.auditing import audit
-from openfn_platform.projects.inviting import invitation_accept_as_new, invitation_find
+from openfn_platform.projects.inviting import invitation_accept_as_new, invitation_found
 from openfn_platform.projects.logging_in import login_continue
 from openfn_platform.projects.models import User
 from openfn_platform.projects.throttling import client_address
 from openfn_platform.workspace.accounts.invitation import ANSWERING
 from openfn_platform.workspace.accounts.login import code_url
+
+logger = logging.getLogger(__name__)
 
 NEXT = "oidc_next"
 HOW = "the organisation’s log-in"
@@ -45,10 +49,7 @@ class Adapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth shi
         raise ImmediateHttpResponse(_arrived(request, _said(sociallogin)))
 
     def on_authentication_error(self, request: HttpRequest, provider: Any, **more: Any) -> NoReturn:
-        audit("log-in failed", NOBODY, changes={"how": HOW, "address": client_address(request)})
-        raise ImmediateHttpResponse(
-            _refused(request, f"{settings.OIDC_NAME} did not log you in. Please try again.")
-        )
+        raise ImmediateHttpResponse(_not_logged_in(request))
 
 
 @require_POST
@@ -60,16 +61,23 @@ def begin(request: HttpRequest) -> HttpResponse:
     wanted = request.POST.get("next", "")
     known = url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()})
     request.session[NEXT] = wanted if known else reverse("admin:index")
-    answer: HttpResponse = views.login(request, "oidc")
-    return answer
+    return _spoken(request, views.login, "oidc")
 
 
 def callback(request: HttpRequest, provider_id: str) -> HttpResponse:
     """Back from the provider."""
     if not settings.OIDC_ISSUER:
         raise Http404
-    answer: HttpResponse = views.callback(request, provider_id)
-    return answer
+    return _spoken(request, views.callback, provider_id)
+
+
+def _spoken(request: HttpRequest, step: Callable[..., HttpResponse], provider_id: str) -> HttpResponse:
+    """A provider that cannot be reached, or that describes itself in no known way, is the person's problem to hear."""
+    try:
+        return step(request, provider_id)
+    except (OSError, KeyError, ValueError) as error:  # the first is what `requests` raises
+        logger.warning("action=oidc_failed error=%s", type(error).__name__)
+        return _not_logged_in(request)
 
 
 def _said(sociallogin: Any) -> dict[str, Any]:
@@ -95,8 +103,8 @@ def _arrived(request: HttpRequest, said: dict[str, Any]) -> HttpResponse:
 def _invited(request: HttpRequest, email: str, name: str) -> User | None:
     """Somebody new, who came here from the page of an invitation for this very address."""
     try:
-        invitation = invitation_find(str(request.session.get(ANSWERING, "")))
-        if invitation.email != email:
+        invitation = invitation_found(str(request.session.get(ANSWERING, "")))
+        if invitation is None or invitation.email != email:
             return None
         return invitation_accept_as_new(invitation=invitation, name=one_line(name, 120), password=None)
     except PlatformError:
@@ -110,6 +118,11 @@ def _unknown(request: HttpRequest, email: str, sentence: str) -> HttpResponse:
         changes={"how": HOW, "email": one_line(email, 254), "address": client_address(request)},
     )
     return _refused(request, sentence)
+
+
+def _not_logged_in(request: HttpRequest) -> HttpResponse:
+    audit("log-in failed", NOBODY, changes={"how": HOW, "address": client_address(request)})
+    return _refused(request, f"{settings.OIDC_NAME} did not log you in. Please try again.")
 
 
 def _refused(request: HttpRequest, sentence: str) -> HttpResponse:

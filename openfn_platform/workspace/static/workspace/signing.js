@@ -146,12 +146,20 @@
     return plainFetch(resource, { ...options, headers });
   };
 
-  // What looks for news by itself just stops; what a person pressed goes on after the dialog.
+  // A part of a page that htmx asked for, because somebody typed or by itself, goes on after the dialog. Whoever
+  // said "not now" is not asked again by what asks by itself every other second.
+  const waiting = new WeakSet();
+  let declined = false;
+
   document.addEventListener("htmx:responseError", async (event) => {
     const { xhr, requestConfig, elt, target } = event.detail;
-    if (xhr.status !== 401 || !xhr.getResponseHeader("X-Signed-Out")) return;
+    if (xhr.status !== 401 || !xhr.getResponseHeader("X-Signed-Out") || waiting.has(elt)) return;
+    if (declined && !requestConfig.triggeringEvent) return;
+    waiting.add(elt);
     const csrf = await ask();
-    if (csrf === null) return;
+    waiting.delete(elt);
+    declined = csrf === null;
+    if (declined || !elt.isConnected) return;
     const values = { ...Object.fromEntries(requestConfig.formData ?? []) };
     if ("csrfmiddlewaretoken" in values) values.csrfmiddlewaretoken = csrf;
     window.htmx.ajax(requestConfig.verb, requestConfig.path, { source: elt, target, values });

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 
 from django.contrib.auth import login
@@ -97,8 +96,11 @@ def sessions_end(*, person: User, by: By, but: str | None = None, why: str = "")
 
 def device_of(request: HttpRequest) -> str:
     """`Firefox on Windows`, as far as the browser tells."""
-    told = str(request.META.get("HTTP_USER_AGENT", ""))
-    browser = next((name for mark, name in _BROWSERS if re.search(rf"\b{mark}", told)), "")
+    return device_named(str(request.META.get("HTTP_USER_AGENT", "")))
+
+
+def device_named(told: str) -> str:
+    browser = next((name for mark, name in _BROWSERS if mark in told), "")
     system = next((name for mark, name in _SYSTEMS if mark in told), "")
     if browser and system:
         return f"{browser} on {system}"

@@ -10,9 +10,11 @@ from django.conf import settings
 from django.db import connection
 from django.urls import reverse
 
+from openfn_platform.common.crypto import new_key
 from openfn_platform.projects.actors import Actor
 from openfn_platform.projects.founding import project_change
 from openfn_platform.projects.models import AuditEntry, Scope
+from openfn_platform.projects.second_factors import factors_rotate
 from tests import factories
 from tests.accounts.doors import (
     DASHBOARD,
@@ -241,6 +243,23 @@ def test_superusers_need_it_where_the_installation_says_so(cast: Cast, settings:
     assert not Actor(user=cast.superuser).is_superuser
     with_factor(cast.superuser)
     assert at(cast.superuser).get(DASHBOARD).status_code == 200
+
+
+# --- kept ----------------------------------------------------------------------------------------------
+
+
+def test_a_new_key_takes_over_and_the_old_one_can_go(cast: Cast, settings: Any):
+    secret, codes = with_factor(cast.editor)
+    old, new = settings.CREDENTIAL_KEYS, new_key()
+    settings.CREDENTIAL_KEYS = [new, *old]
+    assert factors_rotate() == 2
+    assert factors_rotate() == 0
+    settings.CREDENTIAL_KEYS = [new]
+    for given in (code_of(secret), codes[1]):
+        client = browser()
+        log_in(client, cast.editor.email)
+        client.post(CODE, {"code": given})
+        assert is_in(client)
 
 
 # --- lost ----------------------------------------------------------------------------------------------

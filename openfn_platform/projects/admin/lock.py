@@ -16,6 +16,7 @@ from openfn_platform.projects.adminbase import ScopedAdmin
 from openfn_platform.projects.badges import badge, when
 from openfn_platform.projects.deeds import Deed
 from openfn_platform.projects.models import Role
+from openfn_platform.projects.sessions import device_named
 from openfn_platform.projects.throttling import lock_lift
 
 
@@ -30,10 +31,10 @@ def _lift(request: HttpRequest, attempt: AccessAttempt, _values: dict[str, Any])
 class LockAdmin(ScopedAdmin):
     superusers_only = True
     roles = {"view": Role.OWNER}
-    list_display = ("username", "ip_address", "tries", "state", "last", "user_agent")
-    search_fields = ("username", "ip_address")
+    list_display = ("name", "ip_address", "tries", "state", "last", "device")
+    search_fields = ("name", "ip_address")
     ordering = ("-attempt_time",)
-    fields = ("username", "ip_address", "tries", "state", "last", "user_agent")
+    fields = ("username", "ip_address", "tries", "state", "last", "device")
     readonly_fields = fields
     deeds = (
         Deed(
@@ -44,6 +45,17 @@ class LockAdmin(ScopedAdmin):
             icon="lock_open",
         ),
     )
+
+    @admin.display(description="e-mail address", ordering="username")
+    def name(self, attempt: AccessAttempt) -> str:
+        return str(attempt.username or "–")
+
+    @admin.display(description="device")
+    def device(self, attempt: AccessAttempt) -> str:
+        return device_named(attempt.user_agent)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        return super().changelist_view(request, {**(extra_context or {}), "title": "Locked log-ins"})
 
     @admin.display(description="wrong tries", ordering="failures_since_start")
     def tries(self, attempt: AccessAttempt) -> int:

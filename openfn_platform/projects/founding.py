@@ -34,6 +34,7 @@ class ProjectValues(TypedDict, total=False):
     messages_burst: int | None
     mail_shows_text: bool
     allowed_hosts: list[str]
+    mfa_required: bool
 
 
 @transaction.atomic

@@ -31,6 +31,7 @@ SETTINGS = (
     "history_days",
     "mail_shows_text",
     "allowed_hosts",
+    "mfa_required",
 )
 
 LABELS = {
@@ -73,6 +74,7 @@ class ProjectAdmin(ScopedAdmin):
             },
         ),
         ("Personal data", {"fields": ("payload_days", "history_days", "mail_shows_text")}),
+        ("Log-ins", {"fields": ("mfa_required",)}),
         ("Network", {"fields": ("allowed_hosts",)}),
     )
     deeds = (

@@ -63,6 +63,12 @@ class Project(Row):
         blank=True,
         help_text="Hosts that jobs may speak to; empty means any public one. Hosts on your own network must be named.",
     )
+    mfa_required = models.BooleanField(
+        "members need a second factor",
+        default=False,
+        help_text="Members without one are led to set it up before they see anything of this project. API tokens "
+        "are not concerned.",
+    )
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
     # Counted up by every change of an inbox, trigger or job: processes that cache them look at this one number.
     config_version = models.BigIntegerField(default=1, editable=False)

@@ -6,6 +6,8 @@ from django.db import transaction
 
 from jobs.models import CredentialAttempt, CredentialBody, CredentialPrevious, CredentialToken, Sealed
 from jobs.opening import cipher, credential_seal, unsealed
+from openfn_platform.projects.actors import PLATFORM
+from openfn_platform.projects.auditing import audit
 
 BATCH = 200
 KINDS: tuple[type[Sealed], ...] = (CredentialBody, CredentialPrevious, CredentialToken, CredentialAttempt)
@@ -13,7 +15,10 @@ KINDS: tuple[type[Sealed], ...] = (CredentialBody, CredentialPrevious, Credentia
 
 def credentials_rotate(*, batch: int = BATCH) -> int:
     """Encrypt with the current key what another one encrypted; returns how many. Can be broken off and repeated."""
-    return sum(_rotate_all(kind, batch) for kind in KINDS)
+    done = sum(_rotate_all(kind, batch) for kind in KINDS)
+    if done:
+        audit("credentials encrypted anew", PLATFORM, changes={"values": done})
+    return done
 
 
 def _rotate_all(kind: type[Sealed], batch: int) -> int:

@@ -162,6 +162,8 @@ JOB_ALLOW_LOOPBACK = env.flag("JOB_ALLOW_LOOPBACK", DEVELOPMENT)
 
 # --- people ---------------------------------------------------------------------------------------
 
+# How many proxies of one's own stand in front: the addresses in the audit come from behind them.
+TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0, least=0, most=10)
 AUTH_USER_MODEL = "projects.User"
 AUTHENTICATION_BACKENDS = ["openfn_platform.projects.backends.EmailBackend"]
 PASSWORD_HASHERS = [

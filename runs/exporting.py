@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import uuid
 from collections.abc import Iterator, Sequence
@@ -12,6 +10,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from jobs.models import Job
+from openfn_platform.common.spreadsheets import csv_lines
 from openfn_platform.projects.actors import Actor
 from openfn_platform.projects.auditing import audit
 from openfn_platform.projects.models import Project
@@ -26,8 +25,6 @@ COLUMNS = (
 )  # fmt: skip
 BODIES = ("request_body", "request_cut", "response_body", "response_cut")
 FORMATS = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
-# A program for tables takes what begins so for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def sent_export(
@@ -43,7 +40,7 @@ def sent_export(
         count = min(counted(rows, projects=[project.pk], most=MOST_ROWS), MOST_ROWS)
         changes = {"filter": filters, "rows": count, "format": format}
         if count:
-            audit("sent exported", by, project=project, changes=changes)
+            audit("sent exported", by, project=project, changes=changes, opened=True)
     found = _rows(rows, [project.pk for project in projects])
     keys = {project.pk: project.key for project in projects}
     return _csv(found, keys) if format == "csv" else _json_lines(found, keys)
@@ -63,22 +60,10 @@ def _rows(rows: QuerySet[HttpExchange], projects: list[uuid.UUID]) -> Iterator[l
 
 
 def _csv(pages: Iterator[list[HttpExchange]], projects: dict[uuid.UUID, str]) -> Iterator[bytes]:
-    yield _csv_lines([COLUMNS])
+    yield csv_lines([COLUMNS])
     for page in pages:
         records = _records(page, projects)
-        yield _csv_lines([[_cell(record[name]) for name in COLUMNS] for record in records])
-
-
-def _csv_lines(lines: Sequence[Sequence[object]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(lines)
-    return text.getvalue().encode("utf-8", "replace")
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
+        yield csv_lines([[record[name] for name in COLUMNS] for record in records])
 
 
 def _json_lines(pages: Iterator[list[HttpExchange]], projects: dict[uuid.UUID, str]) -> Iterator[bytes]:

@@ -20,6 +20,8 @@ from django.db.models.functions import Now
 from jobs.models import Job, JobState
 from openfn_platform.common.ids import uuid7
 from openfn_platform.common.text import one_line, storable
+from openfn_platform.projects.actors import PLATFORM
+from openfn_platform.projects.auditing import audit
 from runs import holds, incidents, memories
 from runs.backoff import RetryPolicy
 from runs.ending import Ending
@@ -188,4 +190,6 @@ def _crash_count(run: Run, ending: Ending) -> None:
             "paused_reason": f"Its process died {count} times in a row; its runs wait until somebody looks at it.",
         }
         incidents.job_paused(job=run.job, count=count, run=run)
+        switched = {"state": [JobState.ON, JobState.PAUSED], "crashes_in_a_row": count}
+        audit("job switched", PLATFORM, project=run.project, target=run.job, changes=switched)
     Job.objects.filter(pk=run.job_id).update(**changes)

@@ -8,3 +8,6 @@ class ProjectsConfig(AppConfig):
     label = "projects"
     verbose_name = "Projects and people"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from openfn_platform.projects import log_ins  # noqa: F401  # hears of log-ins

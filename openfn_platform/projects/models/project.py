@@ -45,6 +45,12 @@ class Project(Row):
         default=False,
         help_text="Error texts can hold personal data; off keeps them here.",
     )
+    keeps_payloads = models.BooleanField(
+        "keep messages and states",
+        default=True,
+        db_default=True,
+        help_text="Off: bodies, states, log texts and exchanges are erased as soon as no run needs them.",
+    )
     allowed_hosts = ArrayField(
         models.CharField(max_length=253),
         default=list,

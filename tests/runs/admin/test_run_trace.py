@@ -178,11 +178,11 @@ def test_traces_are_for_those_who_may_see_data_and_opening_one_is_audited(place)
     for what in ("timeline", "exchange"):
         assert outsider.get(page(run, what, "?seq=1")).status_code == 404
     assert CANARY in text_of(logged_in(people.operator).get(page(run, "exchange", "?seq=1")))
-    entry = AuditEntry.objects.filter(action="data opened").latest("id")
+    entry = AuditEntry.objects.filter(action="payload opened").latest("id")
     assert (entry.actor, entry.object_id, entry.changes) == (
         people.operator,
         str(run.pk),
-        {"shown": "exchange 1"},
+        {"part": "exchange 1"},
     )
 
 

@@ -55,7 +55,10 @@ class Project(Row):
         models.CharField(max_length=253),
         default=list,
         blank=True,
-        help_text="Hosts that jobs may speak to; empty means any public one. Hosts on your own network must be named.",
+        help_text="Hosts that connections of jobs may speak to: dhis2.example.org, *.example.org, emr.local:8443, "
+        "10.0.0.0/24. Empty means any public one; hosts on your own network must be named. It holds for every "
+        "connection, log-in and test. Code that opens a connection by itself, past the connections, is not held "
+        "back by it.",
     )
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
     # Counted up by every change of an inbox, trigger or job: processes that cache them look at this one number.

@@ -16,6 +16,7 @@ from openfn_platform.projects.auditing import audit
 from openfn_platform.projects.models import Project
 from runs.models import HttpExchange
 from runs.selectors.sent import Cursor, counted, newest
+from runs.wiping import NOT_KEPT
 
 MOST_ROWS = 100_000
 AT_ONCE = 200
@@ -43,7 +44,8 @@ def sent_export(
             audit("sent exported", by, project=project, changes=changes, opened=True)
     found = _rows(rows, [project.pk for project in projects])
     keys = {project.pk: project.key for project in projects}
-    return _csv(found, keys) if format == "csv" else _json_lines(found, keys)
+    keeping = {project.pk for project in projects if project.keeps_payloads}
+    return _csv(found, keys) if format == "csv" else _json_lines(found, keys, keeping)
 
 
 def _rows(rows: QuerySet[HttpExchange], projects: list[uuid.UUID]) -> Iterator[list[HttpExchange]]:
@@ -66,16 +68,27 @@ def _csv(pages: Iterator[list[HttpExchange]], projects: dict[uuid.UUID, str]) ->
         yield csv_lines([[record[name] for name in COLUMNS] for record in records])
 
 
-def _json_lines(pages: Iterator[list[HttpExchange]], projects: dict[uuid.UUID, str]) -> Iterator[bytes]:
+def _json_lines(
+    pages: Iterator[list[HttpExchange]], projects: dict[uuid.UUID, str], keeping: set[uuid.UUID]
+) -> Iterator[bytes]:
     for page in pages:
         kept = HttpExchange.objects.filter(pk__in=[row.pk for row in page]).values("pk", *BODIES)
         bodies = {each.pop("pk"): each for each in kept}
         records = _records(page, projects)
         lines = [
-            json.dumps(record | bodies.get(row.pk, {}), ensure_ascii=False)
+            json.dumps(
+                record | _bodies(bodies.get(row.pk, {}), kept=row.project_id in keeping), ensure_ascii=False
+            )
             for row, record in zip(page, records, strict=True)
         ]
         yield "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
+
+
+def _bodies(found: dict[str, Any], *, kept: bool) -> dict[str, Any]:
+    """An empty place says why it is empty, where that is the project's wish."""
+    if kept:
+        return found
+    return {name: NOT_KEPT if value is None else value for name, value in found.items()}
 
 
 def _records(page: list[HttpExchange], projects: dict[uuid.UUID, str]) -> list[dict[str, Any]]:

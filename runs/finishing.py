@@ -32,6 +32,7 @@ from runs.models import Run, RunMode, RunState, State, StateKind
 from runs.models.run import RetryKind
 from runs.permits import publish_on_commit
 from runs.states import state_build
+from runs.wiping import wipe_note
 from runs.work_orders import work_order_lock, work_order_refresh
 
 logger = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ def run_finish(
         if log is not None:
             log.flush()
         work_order_lock(work_order_id=run.work_order_id)
+        wipe_note(project=run.project, work_order_id=run.work_order_id)
         rings = _what_comes_next(run, ending, final, wait, flows)
         work_order_refresh(work_order_id=run.work_order_id)
         publish_on_commit(rings)

@@ -106,6 +106,9 @@ def _input_of(*, job: Job, given: Input, by: Any) -> State:
         kept = State.objects.filter(pk=given.run.input_id, project_id=job.project_id, wiped_at=None).first()
         if kept is None:
             raise Conflict("The input of that run was erased.")
+        if not job.project.keeps_payloads:  # the other run's is wiped with the other run
+            raw = state_read(state_id=kept.pk)
+            return state_store(project_id=job.project_id, kind=StateKind.INPUT, raw=raw, created_by=by)
         return kept
     return state_store(project_id=job.project_id, kind=StateKind.INPUT, raw=_raw_of(given), created_by=by)
 

@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 
 from jobs.models import Job, Workflow
+from openfn_platform.common.ids import uuid7_first
 from openfn_platform.projects import adminfilters
 from openfn_platform.projects.adminfilters import MOST_CHOICES, RelatedFilter, SelectFilter
 from runs.models import Run, RunMode, RunState
@@ -130,15 +131,10 @@ class DaysFilter(adminfilters.DaysFilter):
 
     def between(self, queryset: QuerySet[Any], start: datetime | None, end: datetime | None) -> QuerySet[Any]:
         if start:
-            queryset = queryset.filter(pk__gte=first_id_at(start))
+            queryset = queryset.filter(pk__gte=uuid7_first(start))
         if end:
-            queryset = queryset.filter(pk__lt=first_id_at(end))
+            queryset = queryset.filter(pk__lt=uuid7_first(end))
         return queryset
-
-
-def first_id_at(moment: datetime) -> uuid.UUID:
-    """The least UUIDv7 that could have been made at that moment."""
-    return uuid.UUID(int=(int(moment.timestamp() * 1000) & ((1 << 48) - 1)) << 80)
 
 
 def ids_beginning_with(text: str) -> tuple[uuid.UUID, uuid.UUID] | None:

@@ -30,7 +30,7 @@ _BODY = OpenApiResponse(
 
 
 class BodyGone(NotFound):
-    """The body of this message was erased, or is older than the project keeps payloads."""
+    """The body of this message was erased: the project keeps no payloads, or none so old."""
 
     code = "body_gone"
 

@@ -28,6 +28,7 @@ SETTINGS = (
     "payload_days",
     "history_days",
     "mail_shows_text",
+    "keeps_payloads",
     "allowed_hosts",
 )
 
@@ -35,6 +36,7 @@ LABELS = {
     "max_concurrency": "Runs at once",
     "max_waiting": "Runs waiting at most",
     "max_body_bytes": "Largest message",
+    "keeps_payloads": "Keep messages and states",
     "payload_days": "Keep bodies for days",
     "history_days": "Keep history for days",
     "mail_shows_text": "Mails quote the error’s text",
@@ -57,7 +59,7 @@ class ProjectAdmin(ScopedAdmin):
     fieldsets = (
         (None, {"fields": ("name", "description", "time_zone", "environment")}),
         ("Limits", {"fields": ("max_concurrency", "max_waiting", "max_body_bytes")}),
-        ("Personal data", {"fields": ("payload_days", "history_days", "mail_shows_text")}),
+        ("Personal data", {"fields": ("keeps_payloads", "payload_days", "history_days", "mail_shows_text")}),
         ("Network", {"fields": ("allowed_hosts",)}),
     )
     deeds = (
@@ -78,6 +80,8 @@ class ProjectAdmin(ScopedAdmin):
 
     @admin.display(description="kept")
     def kept(self, project: Project) -> str:
+        if not project.keeps_payloads:
+            return f"no bodies, history {project.history_days}"
         return f"bodies {project.payload_days} days, history {project.history_days}"
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -5,10 +5,13 @@ The indexes are built beside the running platform (CONCURRENTLY), so nothing wai
 
 from __future__ import annotations
 
+import django.db.models.deletion
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
 from django.db.models import Q
+from django.db.models.functions import Now
 
 _GUARD = """
 CREATE FUNCTION audit_entry_guard() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -63,9 +66,51 @@ class Migration(migrations.Migration):
             field=models.BooleanField(
                 db_default=True,
                 default=True,
-                help_text="Off: bodies, states, log texts and exchanges are erased as soon as no run needs them.",
+                help_text="Off: bodies, headers, states, log lines, problems, notes and texts of errors are erased within a minute after their work has succeeded or was cancelled, and of exchanges only the system and the outcome are kept. What a person may still want to repair (failures, messages that started nothing) is kept for three days at most; test and dry runs for an hour. Counts, states and times stay, and so do memories of schedules and saved inputs.",
                 verbose_name="keep messages and states",
             ),
+        ),
+        migrations.AlterField(  # only its help
+            model_name="project",
+            name="allowed_hosts",
+            field=ArrayField(
+                base_field=models.CharField(max_length=253),
+                blank=True,
+                default=list,
+                help_text="Hosts that connections of jobs may speak to: dhis2.example.org, *.example.org, emr.local:8443, 10.0.0.0/24. Empty means any public one; hosts on your own network must be named. It holds for every connection, log-in and test. Code that opens a connection by itself, past the connections, is not held back by it.",
+                size=None,
+            ),
+        ),
+        migrations.CreateModel(
+            name="PayloadDue",
+            fields=[
+                ("work_order_id", models.UUIDField(primary_key=True, serialize=False)),
+                ("project_id", models.UUIDField()),
+                ("since", models.DateTimeField(db_default=Now())),
+                ("look_at", models.DateTimeField(db_default=Now())),
+            ],
+            options={
+                "db_table": "payload_due",
+                "indexes": [models.Index(fields=["look_at"], name="payload_due_next")],
+            },
+        ),
+        migrations.CreateModel(
+            name="PayloadMark",
+            fields=[
+                (
+                    "project",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="+",
+                        serialize=False,
+                        to="projects.project",
+                    ),
+                ),
+                ("orders_until", models.UUIDField()),
+                ("messages_until", models.UUIDField()),
+            ],
+            options={"db_table": "payload_mark"},
         ),
         migrations.AddField(
             model_name="auditentry",

@@ -5,5 +5,16 @@ from openfn_platform.projects.models.membership import Membership, Role
 from openfn_platform.projects.models.project import Project
 from openfn_platform.projects.models.token import ApiToken, Scope
 from openfn_platform.projects.models.user import User
+from openfn_platform.projects.models.wiping import PayloadDue, PayloadMark
 
-__all__ = ["ApiToken", "AuditEntry", "Membership", "Project", "Role", "Scope", "User"]
+__all__ = [
+    "ApiToken",
+    "AuditEntry",
+    "Membership",
+    "PayloadDue",
+    "PayloadMark",
+    "Project",
+    "Role",
+    "Scope",
+    "User",
+]

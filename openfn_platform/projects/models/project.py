@@ -49,7 +49,11 @@ class Project(Row):
         "keep messages and states",
         default=True,
         db_default=True,
-        help_text="Off: bodies, states, log texts and exchanges are erased as soon as no run needs them.",
+        help_text="Off: bodies, headers, states, log lines, problems, notes and texts of errors are erased within a "
+        "minute after their work has succeeded or was cancelled, and of exchanges only the system and the outcome "
+        "are kept. What a person may still want to repair (failures, messages that started nothing) is kept for "
+        "three days at most; test and dry runs for an hour. Counts, states and times stay, and so do memories of "
+        "schedules and saved inputs.",
     )
     allowed_hosts = ArrayField(
         models.CharField(max_length=253),

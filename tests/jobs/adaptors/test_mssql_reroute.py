@@ -24,12 +24,15 @@ def test_the_socket_that_is_closed_to_go_elsewhere_refuses_that(direct):
 
 
 def test_the_socket_that_is_closed_after_an_error_leaves_the_error_as_it_is(direct):
-    with pytest.raises(TimeoutError):
+    def as_pytds_does():
         try:
             raise TimeoutError
         except TimeoutError:
             direct.close()
             raise
+
+    with pytest.raises(TimeoutError):
+        as_pytds_does()
 
 
 def test_the_socket_of_a_connection_that_stands_is_closed_as_any_other(direct):

@@ -6,15 +6,16 @@ data: one entry per person, object and part in ten minutes, because pages ask ag
 
 from __future__ import annotations
 
+import json
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from functools import partial
 from typing import Any
 
-from django.db import models, transaction
+from django.db import connection, models, transaction
 
 from openfn_platform.common.redaction import MASK, tells_a_secret
 from openfn_platform.common.text import one_line, storable
@@ -53,17 +54,19 @@ def payload_opened(
     project: Project | None,
     target: models.Model,
     part: str,
-    name: str | None = None,
-    action: str = "payload opened",
+    name: Callable[[], str] | None = None,
 ) -> None:
     """Somebody was shown personal data: `part` of `target`. `name`, where the target's own says too much."""
     actor = as_actor(by)
     who = actor.token.pk if actor.token else actor.user.pk if actor.user else actor.name
     window = int(time.time() // OPENED_AGAIN_AFTER)
-    entry = _entry(action, by, project, target, {"part": part}, opened=True)
+    mark = _mark(f"opened:{who}:{target._meta.model_name}:{target.pk}:{part}:{window}")
+    if mark in _written:
+        return
+    entry = _entry("payload opened", actor, project, target, {"part": part}, opened=True)
     if name is not None:
-        entry.object_name = one_line(name, 200)
-    once_in(entry, f"{action}:{who}:{entry.object_type}:{entry.object_id}:{part}:{window}")
+        entry.object_name = one_line(name(), 200)
+    _write_once(entry, mark)
 
 
 def audit_once(
@@ -75,16 +78,41 @@ def audit_once(
     changes: Mapping[str, Any] | None = None,
 ) -> None:
     """Record a deed unless one of the same `mark` was recorded before."""
-    once_in(_entry(action, by, project, target, changes), mark)
+    if _mark(mark) not in _written:
+        _write_once(_entry(action, by, project, target, changes), _mark(mark))
 
 
-def once_in(entry: AuditEntry, mark: str) -> None:
+def _mark(text: str) -> uuid.UUID:
+    return uuid.uuid5(_ONCE, text)
+
+
+# One statement and not a transaction around one: a page waits for it.
+_INSERT = """
+INSERT INTO audit_entry (project_id, actor_id, actor_name, token_id, address, action, object_type, object_id,
+                         object_name, changes, opened, once)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+"""
+
+
+def _write_once(entry: AuditEntry, mark: uuid.UUID) -> None:
     """Write the entry unless there is one of that mark; two processes at the same moment write one."""
-    entry.once = uuid.uuid5(_ONCE, mark)
-    if entry.once in _written:
-        return
-    AuditEntry.objects.bulk_create([entry], ignore_conflicts=True)
-    transaction.on_commit(partial(_remember, entry.once))
+    values = (
+        entry.project_id,
+        entry.actor_id,
+        entry.actor_name,
+        entry.token_id,
+        entry.address,
+        entry.action,
+        entry.object_type,
+        entry.object_id,
+        entry.object_name,
+        json.dumps(entry.changes),
+        entry.opened,
+        mark,
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT, values)
+    transaction.on_commit(partial(_remember, mark))
 
 
 def _remember(mark: uuid.UUID) -> None:

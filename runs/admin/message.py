@@ -40,7 +40,9 @@ AT_ONCE = 500
 def _triggers(request: HttpRequest, message: Message) -> dict[str, Any]:
     found, cut = selectors.verdicts(message=message, reasons=getattr(request, "shows_reasons", False))
     if any(each.explained.reasons for each in found):  # they quote the body
-        payload_opened(actor_of(request), project=message.project, target=message, part="why", name="Message")
+        payload_opened(
+            actor_of(request), project=message.project, target=message, part="why", name=lambda: "Message"
+        )
     return {"verdicts": found, "cut": cut}
 
 

@@ -129,7 +129,7 @@ class HistoryAdmin(ScopedAdmin):
             project=self.project_of(thing),
             target=thing,
             part=what,
-            name=self.page_title(thing),
+            name=lambda: self.page_title(thing),
         )
 
     def data_or_403(self, request: HttpRequest, thing: Any, what: str) -> None:

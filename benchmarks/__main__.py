@@ -33,6 +33,7 @@ MODULES = {
     "i": "reach",
     "j": "overhead",
     "k": "would_match",
+    "l": "looking",
 }
 
 

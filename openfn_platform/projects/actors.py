@@ -6,7 +6,7 @@ Views hide what an actor may not see; verbs ask `require` again, so that no path
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -16,6 +16,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.request import Request
 
+from openfn_platform.common.clients import client_address
 from openfn_platform.common.errors import NotAllowed, NotFound
 from openfn_platform.projects.models import ApiToken, Membership, Project, Role, Scope, User
 from openfn_platform.projects.models.membership import RANK
@@ -45,6 +46,8 @@ class Actor:
     user: User | None = None
     token: ApiToken | None = None
     platform: bool = False  # the platform's own doing: commands, the demo, migrations of data
+    # From where the request came, for the audit; says nothing about who it is.
+    address: str | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:
@@ -174,7 +177,7 @@ def actor_of(request: HttpRequest | Request) -> Actor:
     known = getattr(request, "_actor", None)
     if isinstance(known, Actor) and known.user == person and known.token == token:
         return known
-    actor = Actor(user=person, token=token)
+    actor = Actor(user=person, token=token, address=client_address(request.META))
     request._actor = actor  # type: ignore[union-attr]  # a request is where Django itself keeps such things
     return actor
 

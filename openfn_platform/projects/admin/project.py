@@ -30,6 +30,7 @@ SETTINGS = (
     "payload_days",
     "history_days",
     "mail_shows_text",
+    "keeps_payloads",
     "allowed_hosts",
     "mfa_required",
 )
@@ -40,6 +41,7 @@ LABELS = {
     "messages_per_minute": "Messages a minute at most",
     "messages_burst": "Of these at once",
     "max_body_bytes": "Largest message",
+    "keeps_payloads": "Keep messages and states",
     "payload_days": "Keep bodies for days",
     "history_days": "Keep history for days",
     "mail_shows_text": "Mails quote the error’s text",
@@ -73,7 +75,7 @@ class ProjectAdmin(ScopedAdmin):
                 )
             },
         ),
-        ("Personal data", {"fields": ("payload_days", "history_days", "mail_shows_text")}),
+        ("Personal data", {"fields": ("keeps_payloads", "payload_days", "history_days", "mail_shows_text")}),
         ("Log-ins", {"fields": ("mfa_required",)}),
         ("Network", {"fields": ("allowed_hosts",)}),
     )
@@ -95,6 +97,8 @@ class ProjectAdmin(ScopedAdmin):
 
     @admin.display(description="kept")
     def kept(self, project: Project) -> str:
+        if not project.keeps_payloads:
+            return f"no bodies, history {project.history_days}"
         return f"bodies {project.payload_days} days, history {project.history_days}"
 
     def has_add_permission(self, request: HttpRequest) -> bool:

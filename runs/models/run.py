@@ -130,6 +130,7 @@ class Run(Row):
     wall_ms = models.PositiveIntegerField(null=True)
     log_lines = models.PositiveIntegerField(default=0)
     log_dropped = models.PositiveIntegerField(default=0)
+    wiped_at = models.DateTimeField(null=True, editable=False)  # its states, log and traces were taken away
 
     class Meta:
         db_table = "run"

@@ -152,6 +152,10 @@ DJANGO_CELERY_BEAT_TZ_AWARE = True
 RUN_LEASE_SECONDS = env.integer("RUN_LEASE_SECONDS", 60, least=4, most=3600)
 RUN_SWEEP_SECONDS = env.integer("RUN_SWEEP_SECONDS", 10, least=1, most=300)
 RUN_GRACE_SECONDS = env.integer("RUN_GRACE_SECONDS", 20, least=0, most=3600)
+AUDIT_DAYS = env.integer("AUDIT_DAYS", 1_095, least=30)  # three years
+IDEMPOTENCY_DAYS = env.integer(
+    "IDEMPOTENCY_DAYS", 730, least=30
+)  # at least; a project's history, if that is longer
 WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", 24, least=1, most=500)
 REQUIRE_SANDBOX = env.flag("REQUIRE_SANDBOX")
 JOB_UID = env.integer("JOB_UID", 64_999, least=1, most=2**31)

@@ -9,7 +9,7 @@ they are nobody's past, somebody keeps them on purpose.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -70,6 +70,7 @@ WHERE message_id = ANY(%s)
 
 
 def _messages(ids: Ids, marker: str) -> int:
+    words_forget(ids)
     keys = sorted(ids)  # the same order for everybody: two that wipe do not wait for each other in a circle
     count = _execute(_MESSAGE, [keys])
     if marker:
@@ -121,6 +122,7 @@ def _runs(ids: Ids, sentences: bool, marker: str) -> Wiped:
         return Wiped()
     _execute(_RUN.format(sentences=_SENTENCES if sentences else ""), [keys])
     _execute(_ONCE, [keys])
+    words_forget(keys)
     return Wiped(
         runs=len(keys),
         states=_states({row[1] for row in rows}, {key for row in rows for key in row[2:] if key}, marker),
@@ -129,13 +131,22 @@ def _runs(ids: Ids, sentences: bool, marker: str) -> Wiped:
     )
 
 
+def states_held(*, projects: Collection[uuid.UUID], states: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Those that a run needs which has not ended: a retry or follow-up that waits, a run that was started again."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HELD, {"projects": list(projects), "states": list(states)})
+        return {row[0] for row in cursor.fetchall()}
+
+
+def words_forget(refs: Ids) -> None:
+    """What messages, runs and mails were found by. It goes with what they said."""
+    _execute("DELETE FROM search_text WHERE ref = ANY(%s)", [list(refs)])
+
+
 def _states(projects: set[uuid.UUID], states: set[uuid.UUID], marker: str) -> int:
     if not states:
         return 0
-    with connection.cursor() as cursor:
-        cursor.execute(_HELD, {"projects": list(projects), "states": list(states)})
-        held = {row[0] for row in cursor.fetchall()}
-    return _execute(_STATE, [marker[:120], sorted(states - held)])
+    return _execute(_STATE, [marker[:120], sorted(states - states_held(projects=projects, states=states))])
 
 
 def _execute(sql: str, values: Any) -> int:

@@ -7,6 +7,9 @@ millisecond (method 3 of the RFC), so ids made in one process keep their order w
 import os
 import time
 import uuid
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def uuid7() -> uuid.UUID:
@@ -20,3 +23,9 @@ def uuid7() -> uuid.UUID:
     value |= 0b10 << 62
     value |= tail
     return uuid.UUID(int=value)
+
+
+def uuid7_floor(moment: datetime) -> uuid.UUID:
+    """The smallest id that is made at this moment: what is older has smaller ones, so that an id tells the age."""
+    milliseconds = (moment - _EPOCH) // timedelta(milliseconds=1)
+    return uuid.UUID(int=max(0, milliseconds) << 80)

@@ -200,6 +200,10 @@ class Run(Row):
                 fields=["incident"], name="run_incident", condition=models.Q(incident__isnull=False)
             ),
             models.Index(fields=["job", "-id"], name="run_job_newest"),
+            # In which order runs ended: their words are taken out afterwards.
+            models.Index(
+                fields=["finished_at"], name="run_ended", condition=models.Q(finished_at__isnull=False)
+            ),
             models.Index(
                 fields=["project", "-id"],
                 name="run_failures",

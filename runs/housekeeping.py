@@ -13,11 +13,15 @@ from contextlib import contextmanager, suppress
 
 from django.db import DatabaseError, InterfaceError, connection
 
+from runs.erasing import erasures_work
+from runs.finding.filling import words_fill
+from runs.finding.searching import searches_work
 from runs.retention.working import Pause, retention_work
 
 logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 3.0
+FILL_SECONDS = 5.0
 RETENTION_SECONDS = 60.0  # between two looks at what has grown too old
 _LOCK = 4_713
 
@@ -29,7 +33,9 @@ def housekeeping_round(*, pause: Pause) -> bool:
     with only_one() as mine:
         if not mine:
             return False
-        return _retention_round(pause)
+        filled = words_fill(seconds=FILL_SECONDS, pause=pause)
+        worked = searches_work(filled=filled) + erasures_work()
+        return _retention_round(pause) or not filled or bool(worked)
 
 
 def _retention_round(pause: Pause) -> bool:

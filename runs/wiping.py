@@ -111,6 +111,7 @@ UPDATE http_exchange SET request_body = NULL, response_body = NULL, words = NULL
 WHERE run_id = ANY(%s)
 """
 _ONCE = "UPDATE once_mark SET result = NULL WHERE run_id = ANY(%s) AND result IS NOT NULL"
+_ONCE_MARKED = "UPDATE once_mark SET result = NULL, key = %s || ' ' || id::text WHERE run_id = ANY(%s)"
 
 
 def _runs(ids: Ids, sentences: bool, marker: str) -> Wiped:
@@ -121,7 +122,10 @@ def _runs(ids: Ids, sentences: bool, marker: str) -> Wiped:
     if not keys:
         return Wiped()
     _execute(_RUN.format(sentences=_SENTENCES if sentences else ""), [keys])
-    _execute(_ONCE, [keys])
+    if marker:
+        _execute(_ONCE_MARKED, [marker, keys])
+    else:
+        _execute(_ONCE, [keys])
     words_forget(keys)
     return Wiped(
         runs=len(keys),

@@ -170,7 +170,7 @@ class SentAdmin(HistoryAdmin):
     def searched(self, request: HttpRequest, asked: Asked, projects: list[Project]) -> None:
         """Whoever looks for a name in bodies learns where it stands in one."""
         for project in projects:
-            audit("sent searched", actor_of(request), project=project, changes={"filter": asked.given})
+            audit("sent searched", actor_of(request), project=project, changes={"filter": asked.audited})
 
     # --- one of them ----------------------------------------------------------------------------------
 
@@ -232,7 +232,7 @@ class SentAdmin(HistoryAdmin):
                 rows=asked.narrow(exchanges()),
                 projects=projects,
                 by=actor_of(request),
-                filters=asked.given,
+                filters=asked.audited,
                 format=format,
             )
         except PlatformError as error:

@@ -77,12 +77,12 @@ class Erasure(Row):
     memories = models.CharField(max_length=6, default="wipe")  # wipe | keep
     state = models.CharField(max_length=7, choices=ErasureState, default=ErasureState.WAITING)
     finished_at = models.DateTimeField(null=True)
-    counts = models.JSONField(default=dict)  # {place: rows}
+    counts = models.JSONField(default=dict)  # {what: rows}
     rows = models.JSONField(default=list)  # [[place, id, at], …]
-    orders = models.JSONField(
+    todo = models.JSONField(default=dict)  # {place: [ids]} still to be erased: some runs have not ended
+    recipients = models.JSONField(
         default=list
-    )  # work orders that are still to be erased: their runs have not ended
-    recipients = models.JSONField(default=list)  # [{system, connection, …}]: what went where
+    )  # what went where: [{at, run, connection, method, system, status}]
     updated_at = models.DateTimeField(db_default=Now())
 
     class Meta:

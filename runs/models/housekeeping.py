@@ -16,8 +16,8 @@ class Housekeeping(models.Model):
         "projects.Project", models.CASCADE, null=True, related_name="+", db_index=False
     )
     task = models.CharField(max_length=30)
-    cursor = models.CharField(max_length=40, blank=True)  # rows before it have been looked at
-    again_from = models.CharField(max_length=40, blank=True)  # the oldest that could not go yet
+    cursor = models.CharField(max_length=80, blank=True)  # rows before it have been looked at
+    again_from = models.CharField(max_length=80, blank=True)  # the oldest that could not go yet
     again_at = models.DateTimeField(db_default=Now())  # when those are looked at again
     rows = models.BigIntegerField(default=0)  # done since the beginning
     last_rows = models.BigIntegerField(default=0)  # done on the last day on which there was something to do

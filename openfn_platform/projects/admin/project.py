@@ -25,8 +25,6 @@ SETTINGS = (
     "max_concurrency",
     "max_waiting",
     "max_body_bytes",
-    "payload_days",
-    "history_days",
     "mail_shows_text",
     "allowed_hosts",
 )
@@ -35,8 +33,6 @@ LABELS = {
     "max_concurrency": "Runs at once",
     "max_waiting": "Runs waiting at most",
     "max_body_bytes": "Largest message",
-    "payload_days": "Keep bodies for days",
-    "history_days": "Keep history for days",
     "mail_shows_text": "Mails quote the error’s text",
 }
 
@@ -57,7 +53,8 @@ class ProjectAdmin(ScopedAdmin):
     fieldsets = (
         (None, {"fields": ("name", "description", "time_zone", "environment")}),
         ("Limits", {"fields": ("max_concurrency", "max_waiting", "max_body_bytes")}),
-        ("Personal data", {"fields": ("payload_days", "history_days", "mail_shows_text")}),
+        # How long what is kept is changed on the page of retention: it asks before anything goes.
+        ("Personal data", {"fields": ("mail_shows_text",)}),
         ("Network", {"fields": ("allowed_hosts",)}),
     )
     deeds = (

@@ -32,6 +32,8 @@ MODULES = {
     "h": "sent",
     "i": "reach",
     "j": "overhead",
+    "m": "pruning",
+    "n": "person",
 }
 
 

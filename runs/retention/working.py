@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -24,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 MOST = 1_000  # rows that a batch looks at
 LEAST = 10
-LONGEST = 0.2  # seconds that a batch should take
+LONGEST = 0.1  # seconds that a batch should take
 SHARE = 0.25  # of the time in which pruning works
 AGAIN = timedelta(hours=12)  # until rows that had to stay are looked at again
 _BOUNDS = (
@@ -40,11 +41,20 @@ Pause = Callable[[float], bool]
 
 
 def retention_work(*, pause: Pause, seconds: float = 5.0) -> bool:
-    """Every chore for at most `seconds`. True: there is more of it, go on soon."""
+    """Every chore for at most `seconds`. True: there is more of it, go on soon.
+
+    A project's chores wait for the one before: messages go when their work orders are gone.
+    """
     more = False
+    behind: set[uuid.UUID | None] = set()
     for chore in chores():
+        whose = chore.project.pk if chore.project else None
+        if whose in behind:
+            continue
         try:
-            more |= chore_work(chore=chore, pause=pause, seconds=seconds)
+            if chore_work(chore=chore, pause=pause, seconds=seconds):
+                more = True
+                behind.add(whose)
         except Stopped:
             return False
         except Exception:  # the border of each chore: one that fails must not keep the others from theirs

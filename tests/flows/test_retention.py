@@ -329,3 +329,19 @@ def test_an_id_tells_the_age(days: int) -> None:
     now = timezone.now()
     assert uuid7_floor(now - timedelta(days=days)) < uuid7() < uuid7_floor(now + timedelta(days=days))
     assert uuid7_floor(now).int >> 80 == int(now.timestamp() * 1000)
+
+
+def test_messages_wait_for_their_work_orders_to_be_gone(
+    world: World, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runs.retention.working.MOST", 20)
+    world.on_message(world.job("pass"))
+    for number in range(30):
+        world.post({"n": number})
+    engine.drain()
+    aged(400)
+    # So little time that no chore comes to its end: none may step over what the one before has left.
+    while retention_work(pause=go, seconds=0):
+        pass
+    assert count()["message"] == count()["run"] == 0
+    assert not Housekeeping.objects.exclude(again_from="").exists()

@@ -23,9 +23,9 @@ from runs.retention.chores import Chore, chores
 
 logger = logging.getLogger(__name__)
 
-MOST = 1_000  # rows that a batch looks at
+MOST = 500  # rows that a batch looks at
 LEAST = 10
-LONGEST = 0.1  # seconds that a batch should take
+LONGEST = 0.04  # seconds that a batch should take
 SHARE = 0.25  # of the time in which pruning works
 AGAIN = timedelta(hours=12)  # until rows that had to stay are looked at again
 _BOUNDS = (
@@ -69,7 +69,7 @@ class Stopped(Exception):
 def chore_work(*, chore: Chore, pause: Pause, seconds: float) -> bool:
     """One chore, batch by batch. True: it is not at its end."""
     until = time.monotonic() + seconds
-    size = MOST // 2
+    size = MOST // 10
     while True:
         began = time.monotonic()
         try:

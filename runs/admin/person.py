@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import reverse
 from django.utils.cache import patch_cache_control
 from unfold.widgets import (
     UnfoldAdminSelectWidget,
@@ -107,7 +107,7 @@ class Group:
 
 @admin.register(PersonSearch)
 class PersonSearchAdmin(HistoryAdmin):
-    roles = {"view": Role.ADMIN}
+    """No role alone is enough here: `seeing` says who may."""
 
     # --- who may --------------------------------------------------------------------------------------
 
@@ -122,7 +122,7 @@ class PersonSearchAdmin(HistoryAdmin):
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         if obj is not None:
-            return super().has_view_permission(request, obj) and self.may_see_data(request, obj)
+            return obj.project in self.seeing(request)
         return bool(self.seeing(request))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PersonSearch]:
@@ -172,13 +172,8 @@ class PersonSearchAdmin(HistoryAdmin):
             raise Http404
         return found
 
-    def get_urls(self) -> list[URLPattern]:
-        erase = path(
-            "<uuid:object_id>/erase/",
-            self.admin_site.admin_view(self.erase_view),
-            name="runs_personsearch_erase",
-        )
-        return [erase, *super().get_urls()]
+    def extra_views(self) -> dict[str, Any]:
+        return {**super().extra_views(), "erase": self.erase_view}
 
     def changeform_view(
         self,
@@ -237,8 +232,8 @@ class PersonSearchAdmin(HistoryAdmin):
 
     # --- erasing --------------------------------------------------------------------------------------
 
-    def erase_view(self, request: HttpRequest, object_id: object) -> HttpResponse:
-        search = self.page_row(request, str(object_id))
+    def erase_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        search = self.page_row(request, object_id)
         if request.method != "POST":
             return HttpResponseRedirect(self.url_of("change", search.pk))
         form = EraseForm(request.POST)

@@ -51,8 +51,8 @@ def _words_are_out(stage: Stage) -> None:
     """The past has its words: housekeeping shall not begin with it."""
     stage.sql(
         """INSERT INTO housekeeping (project_id, task, cursor, again_from, rows, last_rows)
-           SELECT NULL, 'words-messages', max(id::text), '', 0, 0 FROM message
-           UNION ALL SELECT NULL, 'words-runs', max(to_json(finished_at) #>> '{}') || ' ' || max(id::text), '', 0, 0 FROM run"""
+           SELECT NULL::uuid, 'words-messages', max(id::text), '', 0, 0 FROM message
+           UNION ALL SELECT NULL::uuid, 'words-runs', max(to_json(finished_at) #>> '{}') || ' ' || max(id::text), '', 0, 0 FROM run"""
     )
 
 

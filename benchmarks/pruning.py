@@ -43,6 +43,7 @@ def measure(stage: Stage) -> Iterator[Figure]:
     before = _post(stage, address, key, seconds=PART_SECONDS * 2)
     with LockWatch(stage) as watch:
         meanwhile, seconds = _prune(stage, address, key)
+    before += _post(stage, address, key, seconds=PART_SECONDS * 2)  # and after it, as neighbours come and go
     yield from _figures(stage, rows, before, meanwhile, seconds, watch)
 
 
@@ -69,8 +70,8 @@ def _figures(
     base = percentile(before, 99)
     yield Figure(
         benchmark="m", what=f"{name}: p99 of the inbox", value=percentile(meanwhile, 99), unit="ms",
-        yardstick=base, yardstick_what="without", goal=2 * base, at_most=True,
-        note=f"p50 {percentile(meanwhile, 50):.1f} ms, before {percentile(before, 50):.1f} ms; {len(meanwhile):,} messages",
+        yardstick=base, yardstick_what="before and after", goal=2 * base, at_most=True,
+        note=f"p50 {percentile(meanwhile, 50):.1f} ms, without {percentile(before, 50):.1f} ms; {len(meanwhile):,} messages",
     )  # fmt: skip
     yield Figure(
         benchmark="m", what=f"{name}: longest wait for a lock", value=watch.longest, unit="s", goal=1, at_most=True,

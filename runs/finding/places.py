@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
+from django.db.models import Q
+
 from openfn_platform.projects.models import Project
 from runs.finding.terms import PHONE_MARK, Term, matched, query_of, rows_of
 from runs.finding.texts import mail_texts, message_texts, run_texts, state_pieces
@@ -235,7 +237,7 @@ class EchoMarks(Place):
     name, label = "echo", "Echo marks"
 
     def find(self, asked: Asked) -> Iterator[Hit]:
-        rows = EchoMark.objects.filter(project=asked.project)
+        rows = EchoMark.objects.filter(project=asked.project).filter(_ids_like(asked))
         for key, at, system, record in rows.values_list("pk", "at", "system", "record").iterator(
             chunk_size=5_000
         ):
@@ -248,6 +250,17 @@ class EchoMarks(Place):
     def erase(self, refs: Sequence[str], *, marker: str, asked: Asked | None) -> int:
         sql = "UPDATE echo_mark SET record = %s || ' ' || id, digest = sha256('') WHERE id = ANY(%s)"
         return execute(sql, [marker, [int(ref) for ref in refs]])
+
+
+def _ids_like(asked: Asked) -> Q:
+    """Those that the database cannot rule out: there may be millions, and hardly any is looked at closer."""
+    wanted = Q(record__regex="[^ -~]")  # other letters than those of the words that were looked for
+    for term in asked.terms:
+        for word in (*term.whole, *term.beginnings):
+            wanted |= Q(record__icontains=word)
+        if term.phone:
+            wanted |= Q(record__regex=r"\D*".join(term.phone))
+    return wanted
 
 
 PLACES: tuple[Place, ...] = (

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 MOST = 500  # rows that a batch looks at
 LEAST = 10
-LONGEST = 0.04  # seconds that a batch should take
+LONGEST = 0.08  # seconds that a batch should take
 SHARE = 0.25  # of the time in which pruning works
 AGAIN = timedelta(hours=12)  # until rows that had to stay are looked at again
 _BOUNDS = (

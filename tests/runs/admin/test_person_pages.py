@@ -98,6 +98,8 @@ def test_the_certificate_can_be_read_and_saved(place, client):
     erased(client, looked(place, client))
     keep_house()
     made = Erasure.objects.get()
+    shown = client.get(f"/admin/triggers/message/{Message.objects.get().pk}/change/", {"show": "body"})
+    assert f"Erased: {made.number}" in text_of(shown)
     text = text_of(client.get(f"{CERTIFICATES}{made.pk}/change/"))
     assert "asked by letter" in text
     assert NAME not in text

@@ -34,6 +34,8 @@ MODULES = {
     "j": "overhead",
     "k": "would_match",
     "l": "looking",
+    "m": "pruning",
+    "n": "person",
 }
 
 

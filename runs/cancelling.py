@@ -10,7 +10,7 @@ from openfn_platform.projects.actors import By, as_actor, author_of
 from openfn_platform.projects.auditing import audit
 from runs.lifecycle import run_move
 from runs.models import Run, RunState
-from runs.wiping import wipe_note
+from runs.unkept import wipe_note
 from runs.work_orders import work_order_lock, work_order_refresh
 
 

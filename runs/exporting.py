@@ -16,7 +16,7 @@ from openfn_platform.projects.auditing import audit
 from openfn_platform.projects.models import Project
 from runs.models import HttpExchange
 from runs.selectors.sent import Cursor, counted, newest
-from runs.wiping import NOT_KEPT
+from runs.unkept import NOT_KEPT
 
 MOST_ROWS = 100_000
 AT_ONCE = 200

@@ -32,7 +32,7 @@ from runs.models import Run, RunMode, RunState, State, StateKind
 from runs.models.run import RetryKind
 from runs.permits import publish_on_commit
 from runs.states import state_build
-from runs.wiping import wipe_note
+from runs.unkept import wipe_note
 from runs.work_orders import work_order_lock, work_order_refresh
 
 logger = logging.getLogger(__name__)

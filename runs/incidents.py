@@ -29,7 +29,7 @@ from runs.models import ConnectionHold, Incident, Run, RunState
 from runs.models.incident import IncidentKind
 from runs.models.run import FAILED_STATES
 from runs.notifications import outbox
-from runs.wiping import wipe_note
+from runs.unkept import wipe_note
 from runs.work_orders import work_order_lock, work_order_refresh
 
 _QUOTED = re.compile(r"“[^”]*”|\"[^\"]*\"|'[^']*'|`[^`]*`|«[^»]*»")

@@ -18,7 +18,7 @@ from openfn_platform.common.words import words_of
 from runs.models import HttpExchange, LogLine, Run, RunMode
 from runs.sandbox.exchanges import Exchange
 from runs.selectors.exchanges import origin
-from runs.wiping import NOT_KEPT
+from runs.unkept import NOT_KEPT
 
 FLUSH_SECONDS = 0.4  # a line is on the screen within about a second
 COPIED = tuple(field.name for field in fields(Exchange) if field.name != "started")

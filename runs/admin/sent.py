@@ -178,7 +178,7 @@ class SentAdmin(HistoryAdmin):
     def searched(self, request: HttpRequest, asked: Asked, projects: list[Project]) -> None:
         """Whoever looks for a name in bodies learns where it stands in one."""
         for project in projects:
-            changes = {"filter": asked.given}
+            changes = {"filter": asked.audited}
             audit("sent searched", actor_of(request), project=project, changes=changes, opened=True)
 
     # --- one of them ----------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ class SentAdmin(HistoryAdmin):
                 rows=asked.narrow(exchanges()),
                 projects=projects,
                 by=actor_of(request),
-                filters=asked.given,
+                filters=asked.audited,
                 format=format,
             )
         except PlatformError as error:

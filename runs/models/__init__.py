@@ -1,6 +1,8 @@
 """What happened: work orders, runs, states, logs, incidents, mails, and the engine's own rows."""
 
 from runs.models.engine import ConnectionHold, ProjectTurn, WorkerHeartbeat
+from runs.models.erasure import Erasure, ErasureState, PersonFind, PersonSearch, SearchState
+from runs.models.housekeeping import Housekeeping, SearchPlace, SearchText
 from runs.models.incident import Incident, Notification, NotificationState
 from runs.models.log import HttpExchange, LogLine
 from runs.models.marks import EchoMark, OnceMark
@@ -15,6 +17,9 @@ __all__ = [
     "Cause",
     "ConnectionHold",
     "EchoMark",
+    "Erasure",
+    "ErasureState",
+    "Housekeeping",
     "HttpExchange",
     "Incident",
     "LogLine",
@@ -23,10 +28,15 @@ __all__ = [
     "Notification",
     "NotificationState",
     "OnceMark",
+    "PersonFind",
+    "PersonSearch",
     "ProjectTurn",
     "Run",
     "RunMode",
     "RunState",
+    "SearchPlace",
+    "SearchState",
+    "SearchText",
     "State",
     "StateKind",
     "WorkOrder",

@@ -22,7 +22,7 @@ from runs.retrying import run_retry
 from runs.starting import Input, job_start
 from runs.states import state_store
 from runs.sweeping import sweep
-from runs.wiping import payloads_wipe
+from runs.unkept import payloads_wipe
 from tests.common.faulty import FaultyServer, answer
 from tests.flows.canary import everything_stored, told
 from tests.flows.world import Engine, World, final_of, make_due, outcome

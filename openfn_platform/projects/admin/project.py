@@ -27,8 +27,6 @@ SETTINGS = (
     "messages_per_minute",
     "messages_burst",
     "max_body_bytes",
-    "payload_days",
-    "history_days",
     "mail_shows_text",
     "keeps_payloads",
     "allowed_hosts",
@@ -42,8 +40,6 @@ LABELS = {
     "messages_burst": "Of these at once",
     "max_body_bytes": "Largest message",
     "keeps_payloads": "Keep messages and states",
-    "payload_days": "Keep bodies for days",
-    "history_days": "Keep history for days",
     "mail_shows_text": "Mails quote the error’s text",
 }
 
@@ -75,7 +71,8 @@ class ProjectAdmin(ScopedAdmin):
                 )
             },
         ),
-        ("Personal data", {"fields": ("keeps_payloads", "payload_days", "history_days", "mail_shows_text")}),
+        # How long what is kept is changed on the page of retention: it asks before anything goes.
+        ("Personal data", {"fields": ("keeps_payloads", "mail_shows_text")}),
         ("Log-ins", {"fields": ("mfa_required",)}),
         ("Network", {"fields": ("allowed_hosts",)}),
     )

@@ -1,4 +1,4 @@
-"""What is still to be wiped of projects that keep no payloads. `runs.wiping` works it off.
+"""What is still to be wiped of projects that keep no payloads. `runs.unkept` works it off.
 
 Plain ids: orders and messages live floors above, and go their own ways.
 """

@@ -51,6 +51,7 @@ from openfn_platform.projects.models import ApiToken, Project, Role
 from openfn_platform.projects.scoping import scoped
 
 Row = TypeVar("Row", bound=Model)
+Named = TypeVar("Named", bound=Model)
 
 
 class LengthRequired(PlatformError):
@@ -173,6 +174,16 @@ class ProjectViewSet(TokenView, GenericViewSet[Row]):
         row = self.get_queryset().filter(pk=key).first() if key is not None else None
         if row is None:
             raise NotFound()
+        return row
+
+    def named(self, rows: QuerySet[Named], key: str, *, field: str) -> Named:
+        """What a body names by id or key. Of another project: the same as what never was."""
+        found = as_uuid(key)
+        by = {"pk": found} if found is not None else {"key": key}
+        row = scoped(rows, self.actor).filter(**by).first()
+        if row is None:
+            what = rows.model._meta.verbose_name
+            raise NotFound(f"There is no {what} by that id or key.", field=field)
         return row
 
     def _loaded(self, rows: QuerySet[Row]) -> QuerySet[Row]:

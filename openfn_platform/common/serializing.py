@@ -28,6 +28,12 @@ class StrictSerializer(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
+def several(kind: type[StrictSerializer], *, most: int, **kwargs: Any) -> Any:
+    """A list of such objects."""
+    made: Any = kind
+    return made(many=True, max_length=most, **kwargs)
+
+
 class Text(serializers.CharField):
     """Text and nothing else, as it is: what is to be trimmed is trimmed by the verbs."""
 

@@ -41,6 +41,14 @@ TABLE: dict[str, tuple[str, tuple[str, ...], str]] = {
     "api-message-body": ("GET", DATA, "read-data"),
     "api-jobs": ("GET", READ, "read"),
     "api-job": ("GET", READ, "read"),
+    "api-job-draft": ("GET", READ, "read"),
+    "api-job-draft PUT": ("PUT", DEPLOY, "deploy"),
+    "api-job-check": ("POST", DEPLOY, "deploy"),
+    "api-job-versions": ("GET", READ, "read"),
+    "api-job-version": ("GET", READ, "read"),
+    "api-job-version-diff": ("GET", READ, "read"),
+    "api-job-version-live": ("POST", DEPLOY, "deploy"),
+    "api-job-version-restore": ("POST", DEPLOY, "deploy"),
     "api-job-run": ("POST", OPERATE, "operate"),
     "api-triggers": ("GET", READ, "read"),
     "api-trigger": ("GET", READ, "read"),
@@ -67,6 +75,8 @@ BODIES: dict[str, Any] = {
     "api-workflow PATCH": {"description": "Changed by a token"},
     "api-jobs POST": {"name": "Made by a token"},
     "api-job PATCH": {"state": "paused"},
+    "api-job-draft PUT": {"code": "x = 1"},
+    "api-job-check": {"code": "x = 1"},
 }
 SHOWS_DATA = {name for name, row in TABLE.items() if row[1] == DATA}
 # Open to all who may read; what in it is data, only to those who may see that.
@@ -98,8 +108,10 @@ def address_of(row: str, things: dict[str, Any]) -> str:
     noun = name.removeprefix("api-").split("-")[0]
     if name.startswith("api-run-cancel"):
         noun = "waiting"
-    path = ADDRESSES[name].replace("<str:key>", "generic_json").replace("<str:name>", "http")
-    return "/" + path.replace("<str:id>", str(things.get(noun, UNKNOWN))).replace("<str:seq>", "1")
+    path = ADDRESSES[name].replace("<str:id>", str(things.get(noun, UNKNOWN)))
+    for word, value in {"key": "generic_json", "name": "http", "seq": "1", "number": "1"}.items():
+        path = path.replace(f"<str:{word}>", value)
+    return "/" + path
 
 
 def things_of(clinic: Clinic) -> dict[str, Any]:

@@ -107,6 +107,17 @@ class Moment(serializers.DateTimeField):
         return super().enforce_timezone(value)
 
 
+class WallMoment(Moment):
+    """A time; without a zone it is what the clock on the wall shows, wherever that is."""
+
+    default_error_messages = {
+        "invalid": "Must be a time, for example 2026-01-31T08:00:00 or, with its zone, 2026-01-31T08:00:00Z."
+    }
+
+    def enforce_timezone(self, value: Any) -> Any:
+        return value if value.tzinfo is None else super().enforce_timezone(value)
+
+
 class IdField(serializers.UUIDField):
     """An id in a body. DRF would take a number for one, too."""
 

@@ -52,6 +52,12 @@ TABLE: dict[str, tuple[str, tuple[str, ...], str]] = {
     "api-job-run": ("POST", OPERATE, "operate"),
     "api-triggers": ("GET", READ, "read"),
     "api-trigger": ("GET", READ, "read"),
+    "api-triggers POST": ("POST", DEPLOY, "deploy"),
+    "api-trigger PATCH": ("PATCH", DEPLOY, "deploy"),
+    "api-trigger DELETE": ("DELETE", DEPLOY, "deploy"),
+    "api-trigger-firings": ("GET", READ, "read"),
+    "api-trigger-revisions": ("GET", READ, "read"),
+    "api-firings": ("POST", READ, "read"),
     "api-adaptors": ("GET", READ, "read"),
     "api-adaptor": ("GET", READ, "read"),
     "api-message-examples": ("GET", READ, "read"),
@@ -77,6 +83,9 @@ BODIES: dict[str, Any] = {
     "api-job PATCH": {"state": "paused"},
     "api-job-draft PUT": {"code": "x = 1"},
     "api-job-check": {"code": "x = 1"},
+    "api-triggers POST": {"name": "Made by a token", "kind": "message", "workflow": "main"},
+    "api-trigger PATCH": {"enabled": False},
+    "api-firings": {"schedule": {"kind": "cron", "cron": "0 23 * * 5"}},
 }
 SHOWS_DATA = {name for name, row in TABLE.items() if row[1] == DATA}
 # Open to all who may read; what in it is data, only to those who may see that.
@@ -108,6 +117,8 @@ def address_of(row: str, things: dict[str, Any]) -> str:
     noun = name.removeprefix("api-").split("-")[0]
     if name.startswith("api-run-cancel"):
         noun = "waiting"
+    if name == "api-trigger-firings":
+        noun = "schedule"
     path = ADDRESSES[name].replace("<str:id>", str(things.get(noun, UNKNOWN)))
     for word, value in {"key": "generic_json", "name": "http", "seq": "1", "number": "1"}.items():
         path = path.replace(f"<str:{word}>", value)
@@ -125,6 +136,7 @@ def things_of(clinic: Clinic) -> dict[str, Any]:
         "work": WorkOrder.objects.filter(project=clinic.project).latest("id").pk,
         "job": job.pk,
         "trigger": trigger.pk,
+        "schedule": clinic.on_schedule(job, schedule_kind="cron", cron="0 23 * * 5").pk,
         "workflow": clinic.workflow.pk,
         "incident": clinic.incident().pk,
     }

@@ -6,6 +6,7 @@ import re
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -38,6 +39,11 @@ class InboxArchived(Conflict):
     """This inbox was archived."""
 
     code = "inbox_archived"
+
+
+def inbox_address(inbox: Inbox) -> str:
+    """Where messages are posted to."""
+    return f"{settings.PUBLIC_URL}/inbox/{inbox.address}"
 
 
 @transaction.atomic

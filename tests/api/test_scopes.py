@@ -17,6 +17,8 @@ from openfn_platform.projects.tokens import token_create, token_revoke
 from runs.models import Run, RunState, WorkOrder
 from tests import factories
 from tests.api.cast import CANARY, UNKNOWN, Caller, Clinic, problem
+from triggers.inboxes import inbox_key_add
+from triggers.models import Inbox
 
 SCOPES = ("intake", "read", "read-data", "operate", "deploy")
 READ = ("read", "read-data", "operate", "deploy")
@@ -74,6 +76,16 @@ TABLE: dict[str, tuple[str, tuple[str, ...], str]] = {
     "api-credential-loans": ("GET", DEPLOY, "deploy"),
     "api-credential-loans POST": ("POST", DEPLOY, "deploy"),
     "api-credential-loan DELETE": ("DELETE", DEPLOY, "deploy"),
+    "api-inboxes": ("GET", READ, "read"),
+    "api-inbox": ("GET", READ, "read"),
+    "api-inboxes POST": ("POST", DEPLOY, "deploy"),
+    "api-inbox PATCH": ("PATCH", DEPLOY, "deploy"),
+    "api-inbox DELETE": ("DELETE", DEPLOY, "deploy"),
+    "api-inbox-auths": ("GET", READ, "read"),
+    "api-inbox-auths POST": ("POST", DEPLOY, "deploy"),
+    "api-inbox-auth": ("GET", READ, "read"),
+    "api-inbox-auth DELETE": ("DELETE", DEPLOY, "deploy"),
+    "api-inbox-refusals": ("GET", READ, "read"),
     "api-adaptors": ("GET", READ, "read"),
     "api-adaptor": ("GET", READ, "read"),
     "api-message-examples": ("GET", READ, "read"),
@@ -101,6 +113,8 @@ BODIES: dict[str, Any] = {
     "api-job-check": {"code": "x = 1"},
     "api-credentials POST": {"name": "Made by a token", "adaptor": "http", "values": {}},
     "api-credential PATCH": {"name": "Changed by a token"},
+    "api-inbox PATCH": {"enabled": False},
+    "api-inbox-auths POST": {"name": "Made by a token"},
     "api-triggers POST": {"name": "Made by a token", "kind": "message", "workflow": "main"},
     "api-trigger PATCH": {"enabled": False},
     "api-firings": {"schedule": {"kind": "cron", "cron": "0 23 * * 5"}},
@@ -109,6 +123,7 @@ SHOWS_DATA = {name for name, row in TABLE.items() if row[1] == DATA}
 # Open to all who may read; what in it is data, only to those who may see that.
 SHOWS_PARTLY = {"api-run-exchanges", "api-sent"}
 OPEN = {"api-schema"}
+NAMES_A_NEIGHBOURS = {"api-inboxes POST"}  # in the body
 ROUTES: list[Any] = get_resolver("openfn_platform.urls").url_patterns
 PATTERNS = [
     (str(route.pattern), pattern)
@@ -138,7 +153,8 @@ def address_of(row: str, things: dict[str, Any]) -> str:
     if name == "api-trigger-firings":
         noun = "schedule"
     path = ADDRESSES[name].replace("<str:id>", str(things.get(noun, UNKNOWN)))
-    path = path.replace("<str:project>", str(things.get("borrower", UNKNOWN)))
+    for word, noun in {"project": "borrower", "auth": "auth"}.items():
+        path = path.replace(f"<str:{word}>", str(things.get(noun, UNKNOWN)))
     for word, value in {"key": "generic_json", "name": "http", "seq": "1", "number": "1"}.items():
         path = path.replace(f"<str:{word}>", value)
     return "/" + path
@@ -149,6 +165,7 @@ def things_of(clinic: Clinic) -> dict[str, Any]:
     job = clinic.job()
     trigger = clinic.on_message(clinic.job())
     borrower = factories.project()
+    inbox = Inbox.objects.create(project=clinic.project, trigger=trigger, name="Its own")
     credential = clinic.credential("http").credential
     credential_change(credential=credential, values={"baseUrl": "http://127.0.0.1:9/"}, by=clinic.owner)
     credential_change(credential=credential, values={"baseUrl": ""}, by=clinic.owner)
@@ -156,6 +173,8 @@ def things_of(clinic: Clinic) -> dict[str, Any]:
     return {
         "credential": credential.pk,
         "borrower": borrower.pk,
+        "inbox": inbox.pk,
+        "auth": inbox_key_add(inbox=inbox, name="Its key", by=PLATFORM)[0].pk,
         "consent": factories.token(factories.project(), "read")[1],
         "run": clinic.run(job=job).pk,
         "waiting": clinic.run(RunState.AVAILABLE).pk,
@@ -174,6 +193,8 @@ def ask(caller: Caller, name: str, things: dict[str, Any]) -> Any:
     body = BODIES.get(name)
     if name == "api-credential-loans POST":
         body = {"token": things.get("consent", "ofp_" + "x" * 43)}
+    if name == "api-inboxes POST":
+        body = {"name": "Made by a token", "trigger": str(things.get("trigger", UNKNOWN))}
     if method == "GET":
         return caller.get(path)
     if method == "POST":
@@ -213,7 +234,7 @@ def test_a_neighbour_is_told_the_same_as_of_what_never_was(clinic: Clinic, stran
     before = list(Run.objects.order_by("pk").values_list("pk", "state"))
     caller = stranger.caller()
     answer = ask(caller, name, things)
-    if "<str:id>" in ADDRESSES[name.split(" ")[0]]:
+    if "<str:id>" in ADDRESSES[name.split(" ")[0]] or name in NAMES_A_NEIGHBOURS:
         problem(answer, 404)
         assert text(answer) == text(ask(caller, name, {}))
     else:

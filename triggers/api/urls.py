@@ -1,10 +1,11 @@
-"""Addresses of triggers, below /api/v1/."""
+"""Addresses of triggers and inboxes, below /api/v1/."""
 
 from typing import Any
 
 from django.urls import path
 
 from triggers.api.examples import ExampleListView, ExampleView
+from triggers.api.inboxes import InboxAuthViewSet, InboxViewSet
 from triggers.api.looking import FiringsView, TriggerHistoryViewSet
 from triggers.api.triggers import TriggerViewSet
 
@@ -25,6 +26,23 @@ urlpatterns = [
         name="api-trigger-revisions",
     ),
     path("firings", FiringsView.as_view(), name="api-firings"),
+    path("inboxes", InboxViewSet.as_view(LIST), name="api-inboxes"),
+    path("inboxes/<str:id>", InboxViewSet.as_view(ONE), name="api-inbox"),
+    path(
+        "inboxes/<str:id>/auths",
+        InboxAuthViewSet.as_view({"get": "auths", "post": "add"}),
+        name="api-inbox-auths",
+    ),
+    path(
+        "inboxes/<str:id>/auths/<str:auth>",
+        InboxAuthViewSet.as_view({"get": "auth", "delete": "revoke"}),
+        name="api-inbox-auth",
+    ),
+    path(
+        "inboxes/<str:id>/refusals",
+        InboxAuthViewSet.as_view({"get": "refusals"}),
+        name="api-inbox-refusals",
+    ),
     path("message-examples", ExampleListView.as_view(), name="api-message-examples"),
     path("message-examples/<str:key>", ExampleView.as_view(), name="api-message-example"),
 ]

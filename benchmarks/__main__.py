@@ -32,6 +32,7 @@ MODULES = {
     "h": "sent",
     "i": "reach",
     "j": "overhead",
+    "k": "would_match",
 }
 
 

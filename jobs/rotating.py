@@ -1,19 +1,19 @@
-"""Encrypting stored credentials anew, after a new key was put first in CREDENTIAL_KEYS."""
+"""Encrypting stored secrets anew, after a new key was put first in CREDENTIAL_KEYS."""
 
 from __future__ import annotations
 
+from django.apps import apps
 from django.db import transaction
 
-from jobs.models import CredentialAttempt, CredentialBody, CredentialPrevious, CredentialToken, Sealed
+from jobs.models import Sealed
 from jobs.opening import cipher, credential_seal, unsealed
 
 BATCH = 200
-KINDS: tuple[type[Sealed], ...] = (CredentialBody, CredentialPrevious, CredentialToken, CredentialAttempt)
 
 
 def credentials_rotate(*, batch: int = BATCH) -> int:
     """Encrypt with the current key what another one encrypted; returns how many. Can be broken off and repeated."""
-    return sum(_rotate_all(kind, batch) for kind in KINDS)
+    return sum(_rotate_all(kind, batch) for kind in apps.get_models() if issubclass(kind, Sealed))
 
 
 def _rotate_all(kind: type[Sealed], batch: int) -> int:

@@ -154,7 +154,9 @@ def connection_released(*, hold: ConnectionHold) -> None:
         _close(incident, "The system answers again.")
 
 
-def alarm_raise(*, name: str, title: str, message: str, project_id: uuid.UUID | None = None) -> None:
+def alarm_raise(
+    *, name: str, title: str, message: str, project_id: uuid.UUID | None = None, error_type: str = "Alarm"
+) -> None:
     """Something is silent (clock, workers, mail). Counts once while it lasts."""
     mark = fingerprint("alarm", name, project_id)
     with transaction.atomic():
@@ -164,19 +166,19 @@ def alarm_raise(*, name: str, title: str, message: str, project_id: uuid.UUID | 
                 kind=IncidentKind.ALARM,
                 job_id=None,
                 mark=mark,
-                error_type="Alarm",
+                error_type=error_type,
                 title=title,
                 message=message,
                 run_id=None,
             )
 
 
-def alarm_clear(*, name: str, project_id: uuid.UUID | None = None) -> None:
+def alarm_clear(*, name: str, project_id: uuid.UUID | None = None, reason: str = "It is back.") -> None:
     with transaction.atomic():
         for incident in Incident.objects.select_for_update(no_key=True).filter(
             _of_project(project_id), fingerprint=fingerprint("alarm", name, project_id), closed_at=None
         ):
-            _close(incident, "It is back.")
+            _close(incident, reason)
 
 
 def _of_project(project_id: uuid.UUID | None) -> Q:

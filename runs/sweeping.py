@@ -22,7 +22,7 @@ from runs import holds
 from runs.finishing import run_finish
 from runs.lifecycle import run_move
 from runs.models import Run, RunState, WorkerHeartbeat
-from runs.notifications import alarms, delivery, expiries, reminders
+from runs.notifications import alarms, delivery, expiries, refused, reminders
 from runs.permits import publish, queue_length
 from runs.planning import run_load
 from triggers.clock import bells_hang, clock_rung
@@ -44,6 +44,7 @@ def sweep(*, rung_by: str) -> None:
         permits_publish,
         reminders.reminders_queue,
         expiries.expiries_tell,
+        refused.refusals_tell,
         delivery.mails_send,
         bells_hang,
         alarms.alarms_check,

@@ -15,9 +15,9 @@ from jobs.api.credential_serializers import (
     LendSerializer,
     LoanListSerializer,
     LoanSerializer,
-    TestedSerializer,
-    UserSerializer,
-    UsersSerializer,
+    CredentialTestedSerializer,
+    CredentialUserSerializer,
+    CredentialUsersSerializer,
 )
 from jobs.api.credentials import WHERE, CredentialRows
 from jobs.credential_tests import credential_test
@@ -57,7 +57,7 @@ class CredentialDeedViewSet(CredentialRows):
         "answer is 409 `test_failed` with the partner's words.",
         tags=["credentials"],
         request=EnvironmentChosenSerializer,
-        responses={200: TestedSerializer, **not_found, **not_now},
+        responses={200: CredentialTestedSerializer, **not_found, **not_now},
     )
     def test(self, request: Request, id: str) -> Response:
         values = self.given(EnvironmentChosenSerializer)
@@ -86,7 +86,7 @@ class CredentialDeedViewSet(CredentialRows):
         operation_id="credentials_used_by",
         summary="Jobs that use it",
         tags=["credentials"],
-        responses={200: UsersSerializer, **not_found},
+        responses={200: CredentialUsersSerializer, **not_found},
     )
     def used_by(self, request: Request, id: str) -> Response:
         credential = self.get_object()
@@ -97,7 +97,7 @@ class CredentialDeedViewSet(CredentialRows):
         context = {"live": {job.pk for job in live}}
         return Response(
             {
-                "jobs": UserSerializer(here, many=True, context=context).data,
+                "jobs": CredentialUserSerializer(here, many=True, context=context).data,
                 "elsewhere": elsewhere if credential.project_id == self.project.pk else None,
             }
         )

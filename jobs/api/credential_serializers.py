@@ -20,12 +20,12 @@ REASON = 500
 MOST_VALUES = 60
 
 
-class EnvironmentSerializer(serializers.Serializer[Any]):
+class CredentialEnvironmentSerializer(serializers.Serializer[Any]):
     environment = serializers.CharField()
     updated_at = serializers.DateTimeField(help_text="When its values were stored last.")
 
 
-class TestSerializer(serializers.Serializer[Any]):
+class CredentialTestSerializer(serializers.Serializer[Any]):
     environment = serializers.CharField()
     tested_at = serializers.DateTimeField(allow_null=True)
     worked = serializers.BooleanField(
@@ -43,10 +43,10 @@ class CredentialSerializer(serializers.ModelSerializer[Credential]):
         allow_null=True,
         help_text="To how many other projects; null where it is not one's own.",
     )
-    environments = EnvironmentSerializer(
+    environments = CredentialEnvironmentSerializer(
         source="bodies", many=True, read_only=True, help_text="Those that it has values for."
     )
-    tests = TestSerializer(
+    tests = CredentialTestSerializer(
         source="bodies", many=True, read_only=True, help_text="How its last tests went, by environment."
     )
     inserted_at = serializers.DateTimeField(source="created_at", read_only=True)
@@ -188,7 +188,7 @@ class UndoSerializer(EnvironmentChosenSerializer):
     earlier = IdField(required=False, help_text="Which earlier values; usually the newest.")
 
 
-class TestedSerializer(serializers.Serializer[Any]):
+class CredentialTestedSerializer(serializers.Serializer[Any]):
     sentence = serializers.CharField(help_text="What the partner said.")
 
 
@@ -209,7 +209,7 @@ class EarlierListSerializer(serializers.Serializer[Any]):
     next = serializers.CharField(allow_null=True, help_text="Always null: there is one page.")
 
 
-class UserSerializer(serializers.ModelSerializer[Job]):
+class CredentialUserSerializer(serializers.ModelSerializer[Job]):
     """A job that uses a credential."""
 
     live = serializers.SerializerMethodField(
@@ -225,8 +225,8 @@ class UserSerializer(serializers.ModelSerializer[Job]):
         return job.pk in self.context["live"]
 
 
-class UsersSerializer(serializers.Serializer[Any]):
-    jobs = UserSerializer(many=True, help_text="Of this project.")
+class CredentialUsersSerializer(serializers.Serializer[Any]):
+    jobs = CredentialUserSerializer(many=True, help_text="Of this project.")
     elsewhere = serializers.IntegerField(
         allow_null=True,
         help_text="How many live jobs of other projects use it; null where it is not one's own.",

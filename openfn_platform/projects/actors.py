@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from django.apps import apps
+from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.request import Request
 
@@ -56,22 +59,47 @@ class Actor:
         """May do everything everywhere. A token never is, whoever made it."""
         if self.token is not None:
             return False
-        return self.platform or (self.user is not None and self.user.is_active and self.user.is_superuser)
+        if self.user is None or not self.user.is_active or not self.user.is_superuser:
+            return self.platform
+        return not (settings.SUPERUSERS_NEED_SECOND_FACTOR and self.lacks_factor)
 
     @cached_property
     def standings(self) -> dict[uuid.UUID, Standing]:
         """By project. Empty for superusers too: they need none."""
         if self.token is not None:
             return self._of_token(self.token)
-        if self.user is None or not self.user.is_active:
-            return {}
-        rows = Membership.objects.filter(user=self.user).values_list(
-            "project_id", "role", "may_see_data", "project__archived_at"
-        )
         return {
             project_id: Standing(role=Role(role), may_see_data=data, archived=archived is not None)
-            for project_id, role, data, archived in rows
+            for project_id, role, data, archived, guarded in self._memberships
+            if not (guarded and self.lacks_factor)
         }
+
+    @cached_property
+    def _memberships(self) -> list[tuple[uuid.UUID, str, bool, datetime | None, bool]]:
+        if self.user is None or not self.user.is_active:
+            return []
+        return list(
+            Membership.objects.filter(user=self.user).values_list(
+                "project_id", "role", "may_see_data", "project__archived_at", "project__mfa_required"
+            )
+        )
+
+    @cached_property
+    def lacks_factor(self) -> bool:
+        """Whether the person logs in with a password alone. Asked only where a second factor is required."""
+        authenticators = apps.get_model("mfa", "Authenticator")
+        return not authenticators.objects.filter(user=self.user, type="totp").exists()
+
+    @property
+    def must_set_up_factor(self) -> bool:
+        """Whether a project of this person, or the installation, waits for a second factor."""
+        user = self.user
+        if user is None or self.token is not None or not user.is_active:
+            return False
+        if user.is_superuser and settings.SUPERUSERS_NEED_SECOND_FACTOR:
+            return self.lacks_factor
+        guarded = any(needs and archived is None for *_, archived, needs in self._memberships)
+        return guarded and self.lacks_factor
 
     @staticmethod
     def _of_token(token: ApiToken) -> dict[uuid.UUID, Standing]:

@@ -30,8 +30,11 @@ class ProjectValues(TypedDict, total=False):
     history_days: int
     max_body_bytes: int
     max_waiting: int
+    messages_per_minute: int | None
+    messages_burst: int | None
     mail_shows_text: bool
     allowed_hosts: list[str]
+    mfa_required: bool
 
 
 @transaction.atomic
@@ -42,6 +45,7 @@ def project_create(
     require_superuser(by)
     name = clean_name(name)
     project = Project(name=name, key=key or free_key(name, Project.objects.all()), **values)
+    _check_burst(project)
     row_save(project)
     owner = owner or author_of(by)
     if owner is not None:
@@ -69,6 +73,7 @@ def project_change(
     before = {field: getattr(project, field) for field in wanted}
     for field, value in wanted.items():
         setattr(project, field, value)
+    _check_burst(project)
     changed = differences(before, wanted)
     if changed:
         row_save(project, only=changed)
@@ -90,3 +95,11 @@ def project_archive(*, project: Project, by: By) -> None:
     project.save(update_fields=["archived_at"])
     audit("project archived", by, project=project, target=project)
     project_archived.send(sender=Project, project=project, by=by)
+
+
+def _check_burst(project: Project) -> None:
+    if project.messages_burst is not None and project.messages_per_minute is None:
+        raise Invalid(
+            "Without a number of messages a minute, none of them can come at once; fill in both or none.",
+            field="messages_burst",
+        )

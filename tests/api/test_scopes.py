@@ -86,6 +86,7 @@ TABLE: dict[str, tuple[str, tuple[str, ...], str]] = {
     "api-inbox-auth": ("GET", READ, "read"),
     "api-inbox-auth DELETE": ("DELETE", DEPLOY, "deploy"),
     "api-inbox-refusals": ("GET", READ, "read"),
+    "api-would-match": ("POST", READ, "read"),
     "api-adaptors": ("GET", READ, "read"),
     "api-adaptor": ("GET", READ, "read"),
     "api-message-examples": ("GET", READ, "read"),
@@ -118,6 +119,7 @@ BODIES: dict[str, Any] = {
     "api-triggers POST": {"name": "Made by a token", "kind": "message", "workflow": "main"},
     "api-trigger PATCH": {"enabled": False},
     "api-firings": {"schedule": {"kind": "cron", "cron": "0 23 * * 5"}},
+    "api-would-match": {"body": {"name": "jane"}},
 }
 SHOWS_DATA = {name for name, row in TABLE.items() if row[1] == DATA}
 # Open to all who may read; what in it is data, only to those who may see that.

@@ -63,19 +63,6 @@ def test_only_the_owner_puts_a_project_away(cast: Cast) -> None:
     assert cast.project.archived_at is not None
 
 
-def test_a_member_is_added_by_e_mail(cast: Cast) -> None:
-    newcomer = factories.user("Newcomer")
-    given = {"project": str(cast.project.pk), "email": newcomer.email.upper(), "role": "editor"}
-    at(cast.admin).post(page("projects_membership_add"), given)
-    assert Membership.objects.get(user=newcomer).role == Role.EDITOR
-
-
-def test_an_unknown_address_is_said_at_its_field(cast: Cast) -> None:
-    given = {"project": str(cast.project.pk), "email": "nobody@example.org", "role": "viewer"}
-    answer = at(cast.admin).post(page("projects_membership_add"), given)
-    assert "Nobody with that address" in str(answer.context["adminform"].form.errors["email"])
-
-
 def test_an_admin_cannot_make_an_owner(cast: Cast) -> None:
     row = Membership.objects.get(user=cast.viewer)
     answer = at(cast.admin).post(page("projects_membership_change", row.pk), {"role": "owner"})

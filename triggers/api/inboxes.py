@@ -19,6 +19,7 @@ from openfn_platform.common.parameters import of_flag, of_id, of_words
 from openfn_platform.projects.api.base import ProjectViewSet
 from openfn_platform.projects.api.described import not_found, not_now, put_away, unusable
 from openfn_platform.projects.models import Role
+from triggers.admitting import inbox_password_add, inbox_secret_add
 from triggers.api.inbox_serializers import (
     AuthListSerializer,
     AuthMadeSerializer,
@@ -27,15 +28,20 @@ from triggers.api.inbox_serializers import (
     InboxChangeSerializer,
     InboxMakeSerializer,
     InboxSerializer,
-    RefusalCountSerializer,
-    RefusalSerializer,
-    RefusalsSerializer,
+    InboxRefusalCountSerializer,
+    InboxRefusalSerializer,
+    InboxRefusalsSerializer,
 )
 from triggers.inboxes import inbox_archive, inbox_change, inbox_create, inbox_key_add, inbox_key_revoke
 from triggers.models import Inbox, InboxAuth, Trigger
-from triggers.models.inbox import InboxAccess
+from triggers.models.inbox import AuthKind, InboxAccess
 from triggers.refusals import KEPT
 
+_MAKERS = {
+    AuthKind.KEY: inbox_key_add,
+    AuthKind.BASIC: inbox_password_add,
+    AuthKind.HMAC: inbox_secret_add,
+}
 MOST_AUTHS = 500
 LATELY = timedelta(hours=24)
 MOST_COUNTS = 500
@@ -81,7 +87,18 @@ class InboxViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Inbox]):
                     "trigger": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
                     "duplicate_path": "form.meta.instanceID",
                 },
-            )
+            ),
+            OpenApiExample(
+                "That answers when all is done",
+                request_only=True,
+                value={
+                    "name": "Eligibility check",
+                    "trigger": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
+                    "reply": "done",
+                    "reply_seconds": 20,
+                    "reply_content": "job",
+                },
+            ),
         ],
     )
     def create(self, request: Request) -> Response:
@@ -147,12 +164,19 @@ class InboxAuthViewSet(ProjectViewSet[Inbox]):
         tags=["inboxes"],
         request=AuthMakeSerializer,
         responses={201: AuthMadeSerializer, **not_found, **not_now, **unusable},
-        examples=[OpenApiExample("A key", value={"name": "CommCare forwarding"}, request_only=True)],
+        examples=[
+            OpenApiExample("A key", value={"name": "CommCare forwarding"}, request_only=True),
+            OpenApiExample(
+                "A user", value={"kind": "basic", "name": "DHIS2", "username": "dhis2"}, request_only=True
+            ),
+            OpenApiExample("Signatures", value={"kind": "hmac", "name": "Payments"}, request_only=True),
+        ],
     )
     def add(self, request: Request, id: str) -> Response:
         values = self.given(AuthMakeSerializer)
         inbox = self.get_object()
-        auth, secret = inbox_key_add(inbox=inbox, by=self.actor, **values)
+        make: Any = _MAKERS[values.pop("kind")]
+        auth, secret = make(inbox=inbox, by=self.actor, **values)
         told = AuthMadeSerializer(auth, context={"secret": secret}).data
         where = reverse("api-inbox-auth", kwargs={"id": inbox.pk, "auth": auth.pk})
         return Response(told, status=201, headers={"Location": where, "Cache-Control": "no-store"})
@@ -192,7 +216,7 @@ class InboxAuthViewSet(ProjectViewSet[Inbox]):
         summary="What it refused lately",
         description="Without bodies; what was refused is not kept.",
         tags=["inboxes"],
-        responses={200: RefusalsSerializer, **not_found},
+        responses={200: InboxRefusalsSerializer, **not_found},
     )
     def refusals(self, request: Request, id: str) -> Response:
         inbox = self.get_object()
@@ -200,8 +224,8 @@ class InboxAuthViewSet(ProjectViewSet[Inbox]):
         counts = inbox.refusal_counts.filter(hour__gte=since).order_by("-hour", "-count")[:MOST_COUNTS]
         return Response(
             {
-                "results": RefusalSerializer(inbox.refusals.order_by("-id")[:KEPT], many=True).data,
-                "hours": RefusalCountSerializer(counts, many=True).data,
+                "results": InboxRefusalSerializer(inbox.refusals.order_by("-id")[:KEPT], many=True).data,
+                "hours": InboxRefusalCountSerializer(counts, many=True).data,
                 "next": None,
             }
         )

@@ -8,6 +8,7 @@ from triggers.api.examples import ExampleListView, ExampleView
 from triggers.api.inboxes import InboxAuthViewSet, InboxViewSet
 from triggers.api.looking import FiringsView, TriggerHistoryViewSet
 from triggers.api.triggers import TriggerViewSet
+from triggers.api.would_match import WouldMatchView
 
 LIST: dict[str, Any] = {"get": "list", "post": "create"}
 ONE: dict[str, Any] = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
@@ -43,6 +44,7 @@ urlpatterns = [
         InboxAuthViewSet.as_view({"get": "refusals"}),
         name="api-inbox-refusals",
     ),
+    path("would-match", WouldMatchView.as_view(), name="api-would-match"),
     path("message-examples", ExampleListView.as_view(), name="api-message-examples"),
     path("message-examples/<str:key>", ExampleView.as_view(), name="api-message-example"),
 ]

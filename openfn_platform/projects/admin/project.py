@@ -24,16 +24,21 @@ SETTINGS = (
     "time_zone",
     "max_concurrency",
     "max_waiting",
+    "messages_per_minute",
+    "messages_burst",
     "max_body_bytes",
     "payload_days",
     "history_days",
     "mail_shows_text",
     "allowed_hosts",
+    "mfa_required",
 )
 
 LABELS = {
     "max_concurrency": "Runs at once",
     "max_waiting": "Runs waiting at most",
+    "messages_per_minute": "Messages a minute at most",
+    "messages_burst": "Of these at once",
     "max_body_bytes": "Largest message",
     "payload_days": "Keep bodies for days",
     "history_days": "Keep history for days",
@@ -56,8 +61,20 @@ class ProjectAdmin(ScopedAdmin):
     search_fields = ("name", "key")
     fieldsets = (
         (None, {"fields": ("name", "description", "time_zone", "environment")}),
-        ("Limits", {"fields": ("max_concurrency", "max_waiting", "max_body_bytes")}),
+        (
+            "Limits",
+            {
+                "fields": (
+                    "max_concurrency",
+                    "max_waiting",
+                    "messages_per_minute",
+                    "messages_burst",
+                    "max_body_bytes",
+                )
+            },
+        ),
         ("Personal data", {"fields": ("payload_days", "history_days", "mail_shows_text")}),
+        ("Log-ins", {"fields": ("mfa_required",)}),
         ("Network", {"fields": ("allowed_hosts",)}),
     )
     deeds = (

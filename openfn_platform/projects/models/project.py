@@ -40,6 +40,18 @@ class Project(Row):
     max_waiting = models.PositiveIntegerField(
         default=100_000, help_text="When so many runs wait, the inbox answers 429 until there are fewer."
     )
+    messages_per_minute = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Of all its inboxes together. More are answered 429 and not kept. Empty: no limit.",
+    )
+    messages_burst = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="How many of these may come at once after a pause. Empty: a minute's worth.",
+    )
     mail_shows_text = models.BooleanField(
         "mails quote the error's text",
         default=False,
@@ -50,6 +62,12 @@ class Project(Row):
         default=list,
         blank=True,
         help_text="Hosts that jobs may speak to; empty means any public one. Hosts on your own network must be named.",
+    )
+    mfa_required = models.BooleanField(
+        "members need a second factor",
+        default=False,
+        help_text="Members without one are led to set it up before they see anything of this project. API tokens "
+        "are not concerned.",
     )
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
     # Counted up by every change of an inbox, trigger or job: processes that cache them look at this one number.

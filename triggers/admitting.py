@@ -20,10 +20,9 @@ from openfn_platform.common.crypto import CannotDecrypt
 from openfn_platform.common.errors import Conflict, Invalid
 from openfn_platform.common.saving import row_save
 from openfn_platform.common.text import clean_name, one_line
-from openfn_platform.projects.actors import By, require
+from openfn_platform.projects.actors import By, require_to_connect
 from openfn_platform.projects.auditing import audit
 from openfn_platform.projects.locking import project_lock
-from openfn_platform.projects.models import Role
 from openfn_platform.projects.tokens import secret_digest
 from triggers.inboxes import InboxArchived
 from triggers.listening import secret_open
@@ -49,7 +48,7 @@ def inbox_password_add(
     expires_at: datetime | None = None,
 ) -> tuple[InboxAuth, str]:
     """A user that may post by HTTP Basic. Returns the password too, which is not kept; without one it is made here."""
-    require(by, inbox.project_id, Role.ADMIN)
+    require_to_connect(by, inbox.project_id)
     _ready(inbox, AuthKind.BASIC, expires_at)
     auth = InboxAuth(
         project_id=inbox.project_id,
@@ -74,7 +73,7 @@ def inbox_secret_add(
     *, inbox: Inbox, name: str, by: By, secret: str = "", expires_at: datetime | None = None
 ) -> tuple[InboxAuth, str]:
     """A secret to sign messages with. Returns its text, which is shown once; without one it is made here."""
-    require(by, inbox.project_id, Role.ADMIN)
+    require_to_connect(by, inbox.project_id)
     _ready(inbox, AuthKind.HMAC, expires_at)
     raw = secret_bytes(secret) if secret else secrets.token_bytes(SECRET_BYTES)
     _check_unknown(inbox, raw)

@@ -14,8 +14,19 @@ from hypothesis import strategies as st
 
 from jobs.models import Workflow
 from tests.api.cast import Caller, Clinic, problem
+from triggers.models import Inbox, Trigger
 
-LISTS = ("work-orders", "runs", "messages", "jobs", "triggers", "workflows", "incidents")
+LISTS = (
+    "work-orders",
+    "runs",
+    "messages",
+    "jobs",
+    "triggers",
+    "workflows",
+    "incidents",
+    "credentials",
+    "inboxes",
+)
 
 
 def fill(clinic: Clinic, count: int) -> None:
@@ -26,6 +37,8 @@ def fill(clinic: Clinic, count: int) -> None:
         clinic.message({"n": 1})
         clinic.run(job=job)
         clinic.incident(taken_by=clinic.owner)
+        clinic.credential("http")
+        Inbox.objects.create(project=clinic.project, trigger=Trigger.objects.first(), name="Its own")
         Workflow.objects.create(project=clinic.project, key=f"w-{uuid.uuid4().hex[:8]}", name="W")
 
 
@@ -137,7 +150,8 @@ def test_an_unknown_parameter_is_told_what_there_is(api: Caller, clinic: Clinic)
     sentence = problem(api.get("runs", jobs="x"), 400)
     assert "“jobs”" in sentence
     assert "job, workflow, trigger" in sentence
-    assert "none" in problem(api.get(f"runs/{clinic.run().pk}", verbose="1"), 400)
+    assert "it takes fields" in problem(api.get(f"runs/{clinic.run().pk}", verbose="1"), 400)
+    assert "it takes none" in problem(api.get("", verbose="1"), 400)
 
 
 def test_a_parameter_that_stands_twice_is_refused(api: Caller, clinic: Clinic):

@@ -19,12 +19,14 @@ from jobs.attempts import attempts_forget
 from jobs.undoing import earlier_values_forget
 from runs import ending as endings
 from runs import holds
+from runs.bulk import bulk_forget, bulk_sweep
 from runs.finishing import run_finish
 from runs.lifecycle import run_move
 from runs.models import Run, RunState, WorkerHeartbeat
 from runs.notifications import alarms, delivery, expiries, reminders
 from runs.permits import publish, queue_length
 from runs.planning import run_load
+from runs.repeating import keys_forget
 from triggers.clock import bells_hang, clock_rung
 
 logger = logging.getLogger(__name__)
@@ -50,6 +52,9 @@ def sweep(*, rung_by: str) -> None:
         heartbeats_forget,
         earlier_values_forget,
         attempts_forget,
+        bulk_forget,
+        keys_forget,
+        bulk_sweep,  # last: it may take some seconds
     ]
     for duty in duties:
         try:

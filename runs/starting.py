@@ -97,10 +97,11 @@ def _input_of(*, job: Job, given: Input, by: Any) -> State:
         if kept is None:
             raise Conflict("The input of that run was erased.")
         return kept
-    return state_store(project_id=job.project_id, kind=StateKind.INPUT, raw=_raw_of(given), created_by=by)
+    return state_store(project_id=job.project_id, kind=StateKind.INPUT, raw=raw_of(given), created_by=by)
 
 
-def _raw_of(given: Input) -> bytes:
+def raw_of(given: Input) -> bytes:
+    """The JSON text of the initial state, but for an input that is stored already."""
     if given.message is not None:
         return message_state(given.message)
     if given.state is not None:

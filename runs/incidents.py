@@ -18,7 +18,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from jobs.models import Job
-from openfn_platform.common.errors import Conflict
+from openfn_platform.common.errors import Conflict, Invalid
 from openfn_platform.common.ids import uuid7
 from openfn_platform.common.prepared import fetch_prepared
 from openfn_platform.common.text import one_line
@@ -218,12 +218,13 @@ def incident_untake(*, incident: Incident, by: By) -> None:
 def incident_dismiss(*, incident: Incident, by: By, reason: str) -> None:
     """Put its failures aside, with a reason: their work orders no longer count as failed."""
     _may_decide(incident, by)
+    reason = _reason(reason)
     row = Incident.objects.select_for_update(no_key=True).get(pk=incident.pk)
     if row.closed_at is not None:
         raise IncidentClosed()
     runs = Run.objects.filter(incident=row, state__in=FAILED_STATES, dismissed_at=None)
     work_orders = sorted(set(runs.values_list("work_order_id", flat=True)))
-    runs.update(dismissed_at=Now(), dismissed_by=author_of(by), dismissed_reason=one_line(reason, 300))
+    runs.update(dismissed_at=Now(), dismissed_by=author_of(by), dismissed_reason=reason)
     for work_order_id in work_orders:
         work_order_lock(work_order_id=work_order_id)
         work_order_refresh(work_order_id=work_order_id)
@@ -235,8 +236,9 @@ def incident_dismiss(*, incident: Incident, by: By, reason: str) -> None:
 def run_dismiss(*, run: Run, by: By, reason: str) -> None:
     """Put one failed run aside. The incident closes with the last of its failures."""
     require(by, run.project_id, Role.OPERATOR)
+    reason = _reason(reason)
     changed = Run.objects.filter(pk=run.pk, state__in=FAILED_STATES, dismissed_at=None).update(
-        dismissed_at=Now(), dismissed_by=author_of(by), dismissed_reason=one_line(reason, 300)
+        dismissed_at=Now(), dismissed_by=author_of(by), dismissed_reason=reason
     )
     if not changed:
         raise Conflict("Only a failed run that nobody has dismissed yet can be dismissed.")
@@ -247,6 +249,13 @@ def run_dismiss(*, run: Run, by: By, reason: str) -> None:
         incident = Incident.objects.select_for_update(no_key=True).get(pk=run.incident_id)
         if incident.closed_at is None and not _unrepaired(incident).exists():
             _close(incident, "All its failures were retried or dismissed.")
+
+
+def _reason(text: str) -> str:
+    reason = one_line(text, 300)
+    if not reason:
+        raise Invalid("Say why; others read it.", field="reason")
+    return reason
 
 
 def _may_decide(incident: Incident, by: By) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from openfn_platform.common.serializing import IdField, StrictSerializer
+from openfn_platform.common.serializing import Flag, IdField, StrictSerializer, Text, Word
 from runs.models import RunMode
 
 
@@ -17,7 +17,7 @@ class RetrySerializer(StrictSerializer):
     data = serializers.JSONField(  # type: ignore[assignment]  # fields are taken out of the class
         required=False, allow_null=True, help_text="Instead of the input's `data`; the rest stays."
     )
-    same_code = serializers.BooleanField(
+    same_code = Flag(
         required=False, default=False, help_text="The code as that run had it, not as it is live now."
     )
 
@@ -51,14 +51,14 @@ class StartSerializer(_InputSerializer):
     """One of the inputs; nothing at all starts with empty `data`."""
 
     saved = IdField(required=False, help_text="With this saved input.")
-    mode = serializers.ChoiceField(
+    mode = Word(
         choices=RunMode.values,
         required=False,
         default=RunMode.LIVE.value,
         help_text="`dry`: what it would write to other systems is shown instead of sent. `trial`: a test run, which "
         "starts nothing else and tells nobody. ",
     )
-    draft = serializers.BooleanField(
+    draft = Flag(
         required=False,
         default=False,
         help_text="The newest version instead of the live one; with `dry` or `trial`, and the scope deploy.",
@@ -68,7 +68,7 @@ class StartSerializer(_InputSerializer):
 class SaveInputSerializer(_InputSerializer):
     """A name, and one of the inputs."""
 
-    name = serializers.CharField(max_length=120, help_text="By which people find it.")
+    name = Text(max_length=120, help_text="By which people find it.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs = super().validate(attrs)
@@ -82,4 +82,4 @@ class ReprocessSerializer(StrictSerializer):
 
 
 class DismissSerializer(StrictSerializer):
-    reason = serializers.CharField(max_length=300, help_text="Why nobody needs to act; others read it.")
+    reason = Text(max_length=300, help_text="Why nobody needs to act; others read it.")

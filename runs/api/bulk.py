@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import Count as RowCount
 from django.urls import reverse
 from drf_spectacular.utils import (
     OpenApiExample,
@@ -17,7 +16,6 @@ from drf_spectacular.utils import (
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import BaseSerializer
 
 from openfn_platform.common.pagination import PAGE_SIZE, next_address, page_response, page_size
 from openfn_platform.common.parameters import of_words, whole_number
@@ -36,7 +34,7 @@ from runs.api.bulk_serializers import (
 from runs.api.chosen import filtered, jobs_of
 from runs.api.messages import MessageViewSet
 from runs.api.repeats import repeat_header, repeated
-from runs.api.runs import RunViewSet, body_refuse
+from runs.api.runs import RunViewSet
 from runs.bulk import Chosen, Order, bulk_begin, bulk_cancel, bulk_count
 from runs.models import BulkItem, BulkOperation, BulkState, Deed, ItemState, Run
 from triggers.api.parsing import DocumentParser
@@ -45,14 +43,21 @@ from triggers.models import Message
 AFTER = "after"
 STATE = "state"
 LARGEST_PAGE = 1_000
-MOST_REASONS = 20
 LAST = 2**31 - 1
 
 
-@extend_schema_view(list=extend_schema(summary="Bulk operations, newest first", tags=["bulk"]))
+@extend_schema_view(
+    list=extend_schema(summary="Bulk operations, newest first", tags=["bulk"]),
+    retrieve=extend_schema(
+        summary="One bulk operation: how far it is, and why things failed",
+        tags=["bulk"],
+        responses={200: BulkDetailSerializer, **not_found},
+    ),
+)
 class BulkViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[BulkOperation]):
     queryset = BulkOperation.objects.all()
     serializer_class = BulkSerializer
+    shows = {"retrieve": BulkDetailSerializer}
     parser_classes = (DocumentParser,)
     parameters = (
         of_words("deed", "That do this.", path="deed", words=Deed.values),
@@ -60,17 +65,6 @@ class BulkViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[BulkOperati
     )
     needs = {"create": Role.OPERATOR, "cancel": Role.OPERATOR}
     takes = {"items": (AFTER, PAGE_SIZE, STATE)}
-
-    def get_serializer_class(self) -> type[BaseSerializer[BulkOperation]]:
-        return BulkDetailSerializer if self.action == "retrieve" else BulkSerializer
-
-    @extend_schema(
-        summary="One bulk operation: how far it is, and why things failed",
-        tags=["bulk"],
-        responses={200: BulkDetailSerializer, **not_found},
-    )
-    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        return Response(bulk_told(self.get_object()))
 
     @extend_schema(
         operation_id="bulk_create",
@@ -123,9 +117,7 @@ class BulkViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[BulkOperati
         ],
     )
     def create(self, request: Request) -> Response:
-        wanted = BulkOrderSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        values = wanted.validated_data
+        values = self.given(BulkOrderSerializer)
         order = self._order(values)
         if values["dry_run"]:
             counted = bulk_count(project=self.project, order=order, by=self.actor)
@@ -189,16 +181,9 @@ class BulkViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[BulkOperati
         responses={200: BulkDetailSerializer, **not_found, **not_now},
     )
     def cancel(self, request: Request, id: str) -> Response:
-        body_refuse(request)
+        self.nothing_given()
         bulk_cancel(operation=self.get_object(), by=self.actor)
-        return Response(bulk_told(self.get_object()))
-
-
-def bulk_told(operation: BulkOperation) -> Any:
-    """One operation, with the reasons of those that failed."""
-    failed = BulkItem.objects.filter(operation=operation, state=ItemState.FAILED).values("reason")
-    reasons = list(failed.annotate(count=RowCount("id")).order_by("-count", "reason")[:MOST_REASONS])
-    return BulkDetailSerializer(operation, context={"reasons": reasons}).data
+        return Response(BulkDetailSerializer(self.get_object()).data)
 
 
 def bulk_answer(operation: BulkOperation, *, again: bool = False) -> Response:
@@ -206,4 +191,4 @@ def bulk_answer(operation: BulkOperation, *, again: bool = False) -> Response:
     headers = {"Location": reverse("api-bulk-one", kwargs={"id": operation.pk})}
     if again:
         headers["Idempotency-Replayed"] = "true"
-    return Response(bulk_told(operation), status=202, headers=headers)
+    return Response(BulkDetailSerializer(operation).data, status=202, headers=headers)

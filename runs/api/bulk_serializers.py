@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import Count
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from openfn_platform.common.serializing import IdField, StrictSerializer, TextOrNull
-from runs.models import BulkItem, BulkOperation, Deed
+from openfn_platform.common.serializing import Flag, IdField, StrictSerializer, Text, TextOrNull, Word
+from runs.models import BulkItem, BulkOperation, Deed, ItemState
+
+MOST_REASONS = 20
 
 
 class BulkSerializer(serializers.ModelSerializer[BulkOperation]):
@@ -55,7 +58,9 @@ class BulkDetailSerializer(BulkSerializer):
 
     @extend_schema_field(ReasonCountSerializer(many=True))
     def get_reasons(self, operation: BulkOperation) -> Any:
-        return ReasonCountSerializer(self.context["reasons"], many=True).data
+        failed = BulkItem.objects.filter(operation=operation, state=ItemState.FAILED).values("reason")
+        found = failed.annotate(count=Count("id")).order_by("-count", "reason")[:MOST_REASONS]
+        return ReasonCountSerializer(found, many=True).data
 
 
 class BulkItemSerializer(serializers.ModelSerializer[BulkItem]):
@@ -91,15 +96,11 @@ class BulkCountSerializer(serializers.Serializer[Any]):
 # --- what is sent ---------------------------------------------------------------------------------
 
 
-class TextField(serializers.CharField):
+class FilterText(Text):
     """A filter's value, as it stands in an address; true and false may be sent as what they are."""
 
     def to_internal_value(self, data: Any) -> str:
-        if isinstance(data, bool):
-            return "true" if data else "false"
-        if not isinstance(data, str):
-            raise serializers.ValidationError("Must be a text, as it stands in the address of a list.")
-        return super().to_internal_value(data)
+        return super().to_internal_value(("false", "true")[data] if isinstance(data, bool) else data)
 
 
 _FITS = {
@@ -112,25 +113,21 @@ _FITS = {
 class BulkOrderSerializer(StrictSerializer):
     """Either `ids` or `filter`."""
 
-    deed = serializers.ChoiceField(choices=Deed.values)
+    deed = Word(choices=Deed.values)
     ids = serializers.ListField(
         child=IdField(), required=False, min_length=1, max_length=10_000, help_text="Runs, or messages."
     )
     filter = serializers.DictField(
-        child=TextField(trim_whitespace=False, allow_blank=True),
+        child=FilterText(allow_blank=True),
         required=False,
         help_text="Names and values as in the address of the list of runs, or of messages.",
     )
-    reason = serializers.CharField(
-        required=False, max_length=300, help_text="For `dismiss`: why; others read it."
-    )
-    same_code = serializers.BooleanField(
-        required=False, help_text="For `retry`: the code as it was, not as it is live now."
-    )
+    reason = Text(required=False, max_length=300, help_text="For `dismiss`: why; others read it.")
+    same_code = Flag(required=False, help_text="For `retry`: the code as it was, not as it is live now.")
     jobs = serializers.ListField(
         child=IdField(), required=False, min_length=1, max_length=50, help_text="For `reprocess`."
     )
-    dry_run = serializers.BooleanField(required=False, default=False, help_text="Only count.")
+    dry_run = Flag(required=False, default=False, help_text="Only count.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("ids" in attrs) is ("filter" in attrs):

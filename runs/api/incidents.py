@@ -15,7 +15,6 @@ from runs.api.bodies import DismissSerializer
 from runs.api.bulk import bulk_answer
 from runs.api.bulk_serializers import BulkDetailSerializer
 from runs.api.repeats import repeat_header, repeated
-from runs.api.runs import body_refuse
 from runs.api.serializers import IncidentSerializer
 from runs.bulk import Chosen, Order, bulk_begin
 from runs.incidents import incident_dismiss, incident_take, incident_untake
@@ -52,7 +51,7 @@ class IncidentViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Inciden
         responses={200: IncidentSerializer, **not_found, **not_now},
     )
     def take(self, request: Request, id: str) -> Response:
-        body_refuse(request)
+        self.nothing_given()
         incident_take(incident=self.get_object(), by=self.actor)
         return Response(IncidentSerializer(self.get_object()).data)
 
@@ -65,7 +64,7 @@ class IncidentViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Inciden
         responses={200: IncidentSerializer, **not_found, **not_now},
     )
     def untake(self, request: Request, id: str) -> Response:
-        body_refuse(request)
+        self.nothing_given()
         incident_untake(incident=self.get_object(), by=self.actor)
         return Response(IncidentSerializer(self.get_object()).data)
 
@@ -80,7 +79,7 @@ class IncidentViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Inciden
         responses={202: BulkDetailSerializer, **not_found, **not_now},
     )
     def retry(self, request: Request, id: str) -> Response:
-        body_refuse(request)
+        self.nothing_given()
         rows = Run.objects.filter(incident=self.get_object())
         order = Order(deed=Deed.RETRY, chosen=Chosen(rows=rows))
         made, again = repeated(self, lambda: bulk_begin(project=self.project, order=order, by=self.actor))
@@ -96,8 +95,7 @@ class IncidentViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Inciden
         examples=[OpenApiExample("A test", value={"reason": "We were testing."}, request_only=True)],
     )
     def dismiss(self, request: Request, id: str) -> Response:
-        wanted = DismissSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        reason = wanted.validated_data["reason"]
+        values = self.given(DismissSerializer)
+        reason = values["reason"]
         incident_dismiss(incident=self.get_object(), by=self.actor, reason=reason)
         return Response(IncidentSerializer(self.get_object()).data)

@@ -112,9 +112,7 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Message]
     )
     def reprocess(self, request: Request, id: str) -> Response:
         message = self.get_object()
-        wanted = ReprocessSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        jobs = jobs_of(self, wanted.validated_data["jobs"])
+        jobs = jobs_of(self, self.given(ReprocessSerializer)["jobs"])
         done = message_reprocess(message=message, jobs=jobs, by=self.actor)
         runs = RunViewSet.queryset.filter(pk__in=[run.pk for run in done.runs]).order_by("lane")
         return Response(ReprocessedSerializer({"runs": runs, "left_out": done.left_out}).data)

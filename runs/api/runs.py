@@ -31,7 +31,6 @@ from openfn_platform.common.parameters import (
     of_words,
     whole_number,
 )
-from openfn_platform.common.serializing import StrictSerializer
 from openfn_platform.projects.api.base import ProjectViewSet
 from openfn_platform.projects.api.described import bad_body, not_found, not_now
 from openfn_platform.projects.auditing import audit
@@ -194,9 +193,8 @@ class RunViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Run]):
     )
     def retry(self, request: Request, id: str) -> Response:
         run = self.get_object()
-        wanted = RetrySerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        made, again = repeated(self, lambda: self._retry(run, wanted.validated_data))
+        values = self.given(RetrySerializer)
+        made, again = repeated(self, lambda: self._retry(run, values))
         return run_answer(made, project=self.project, again=again)
 
     def _retry(self, run: Run, values: Mapping[str, Any]) -> Run:
@@ -215,7 +213,7 @@ class RunViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Run]):
         responses={200: RunSerializer, 202: RunSerializer, **not_found, **not_now},
     )
     def cancel(self, request: Request, id: str) -> Response:
-        body_refuse(request)
+        self.nothing_given()
         run = self.get_object()
         at_once = run_cancel(run=run, by=self.actor)
         return Response(RunSerializer(self.get_object()).data, status=200 if at_once else 202)
@@ -230,7 +228,7 @@ class RunViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Run]):
         responses={200: RunSerializer, **not_found, **not_now},
     )
     def abort(self, request: Request, id: str) -> Response:
-        body_refuse(request)
+        self.nothing_given()
         run_abort(run=self.get_object(), by=self.actor)
         return Response(RunSerializer(self.get_object()).data)
 
@@ -244,9 +242,8 @@ class RunViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Run]):
         examples=[OpenApiExample("Done by hand", value={"reason": "Entered by hand."}, request_only=True)],
     )
     def dismiss(self, request: Request, id: str) -> Response:
-        wanted = DismissSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        run_dismiss(run=self.get_object(), by=self.actor, reason=wanted.validated_data["reason"])
+        values = self.given(DismissSerializer)
+        run_dismiss(run=self.get_object(), by=self.actor, reason=values["reason"])
         return Response(RunSerializer(self.get_object()).data)
 
 
@@ -259,8 +256,3 @@ def run_answer(key: uuid.UUID, *, project: Project, again: bool = False) -> Resp
     if again:
         headers["Idempotency-Replayed"] = "true"
     return Response(RunSerializer(run).data, status=201, headers=headers)
-
-
-def body_refuse(request: Request) -> None:
-    """For deeds that take nothing: a field that somebody hopes to be heard is refused."""
-    StrictSerializer(data=request.data).is_valid(raise_exception=True)

@@ -19,7 +19,6 @@ from openfn_platform.projects.models import Role
 from runs.api.bodies import SaveInputSerializer
 from runs.api.inputs import input_of
 from runs.api.raw import state_answer
-from runs.api.runs import body_refuse
 from runs.api.serializers import SavedInputSerializer
 from runs.models import State, StateKind
 from runs.saved_inputs import input_delete, input_save
@@ -40,6 +39,7 @@ class SavedInputViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[State
     parser_classes = (DocumentParser,)
     needs = {"create": Role.OPERATOR, "destroy": Role.OPERATOR}
     shows_data = frozenset({"state"})
+    guarded = frozenset()  # it never changes, so nobody's change can be lost
 
     @extend_schema(
         summary="Save an input",
@@ -57,9 +57,7 @@ class SavedInputViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[State
         ],
     )
     def create(self, request: Request) -> Response:
-        wanted = SaveInputSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        values = dict(wanted.validated_data)
+        values = self.given(SaveInputSerializer)
         name = values.pop("name")
         kept = input_save(project=self.project, name=name, given=input_of(self, values), by=self.actor)
         headers = {"Location": reverse("api-saved-input", kwargs={"id": kept.pk})}
@@ -73,7 +71,7 @@ class SavedInputViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[State
         responses={204: None, **not_found},
     )
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        body_refuse(request)
+        self.nothing_given()
         input_delete(saved=self.get_object(), by=self.actor)
         return Response(status=204)
 

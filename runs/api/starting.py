@@ -55,9 +55,8 @@ class JobStartView(ProjectViewSet[Job]):
     )
     def run(self, request: Request, id: str) -> Response:
         job = self.get_object()
-        wanted = StartSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        made, again = repeated(self, lambda: self._start(job, wanted.validated_data))
+        values = self.given(StartSerializer)
+        made, again = repeated(self, lambda: self._start(job, values))
         return run_answer(made, project=self.project, again=again)
 
     def _start(self, job: Job, values: Mapping[str, Any]) -> Run:

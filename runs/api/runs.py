@@ -22,7 +22,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from openfn_platform.common.errors import NotFound
-from openfn_platform.common.pagination import PAGE_SIZE, next_address, page_response, page_size
+from openfn_platform.common.pagination import PAGE_SIZE, next_address, page_size
 from openfn_platform.common.parameters import (
     of_flag,
     of_id,
@@ -38,7 +38,7 @@ from openfn_platform.projects.models import Project, Role
 from runs.api.bodies import DismissSerializer, RetrySerializer
 from runs.api.raw import state_answer
 from runs.api.repeats import repeat_header, repeated
-from runs.api.serializers import LogLineSerializer, LogPageSerializer, RunSerializer
+from runs.api.serializers import LogPageSerializer, RunSerializer
 from runs.cancelling import run_abort, run_cancel
 from runs.incidents import run_dismiss
 from runs.models import LogLine, Run, RunMode, RunState
@@ -126,7 +126,8 @@ class RunViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Run]):
     @extend_schema(
         operation_id="runs_log",
         summary="Its log",
-        description="Lines appear while the run goes on. To follow it, ask again with `after` = the last `seq`.",
+        description="Lines appear while the run goes on. To follow it, ask again with `after` = the last `seq` until "
+        "it is `complete`, or listen at `log/stream`.",
         tags=["runs"],
         parameters=[
             OpenApiParameter(AFTER, int, description="Lines behind this `seq`."),
@@ -147,7 +148,11 @@ class RunViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Run]):
         more = len(page) > size
         page = page[:size]
         following = next_address(request, **{AFTER: str(page[-1].seq)}) if more else None
-        return page_response(list(LogLineSerializer(page, many=True).data), following)
+        if page and not (after and int(after)):  # looking on is part of having opened it
+            audit("payload opened", self.actor, project=self.project, target=run, changes={"what": "log"})
+        # The run was read before its lines, which are written before it ends or with its end.
+        told = {"results": page, "next": following, "complete": run.is_final and not more}
+        return Response(LogPageSerializer(told).data)
 
     @extend_schema(
         operation_id="runs_input", summary="Its input", tags=["runs"], responses={200: _RAW, **not_found}

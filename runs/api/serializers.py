@@ -78,6 +78,7 @@ class LogLineSerializer(serializers.ModelSerializer[LogLine]):
 class LogPageSerializer(serializers.Serializer[Any]):
     results = LogLineSerializer(many=True)
     next = serializers.URLField(allow_null=True, help_text="Null when there are no more lines so far.")
+    complete = serializers.BooleanField(help_text="The run has ended, and this is the end of its log.")
 
 
 class ExchangeSerializer(serializers.ModelSerializer[HttpExchange]):

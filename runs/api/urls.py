@@ -6,6 +6,7 @@ from django.urls import path
 
 from runs.api.bulk import BulkViewSet
 from runs.api.exchanges import RunExchangeViewSet, SentViewSet
+from runs.api.following import RunLogStreamViewSet
 from runs.api.incidents import IncidentViewSet
 from runs.api.index import IndexView, SchemaView
 from runs.api.messages import MessageViewSet
@@ -23,6 +24,11 @@ urlpatterns = [
     path("runs", RunViewSet.as_view(LIST), name="api-runs"),
     path("runs/<str:id>", RunViewSet.as_view(ONE), name="api-run"),
     path("runs/<str:id>/log", RunViewSet.as_view({"get": "log"}), name="api-run-log"),
+    path(
+        "runs/<str:id>/log/stream",
+        RunLogStreamViewSet.as_view({"get": "follow"}),
+        name="api-run-log-stream",
+    ),
     path("runs/<str:id>/input", RunViewSet.as_view({"get": "input"}), name="api-run-input"),
     path("runs/<str:id>/final-state", RunViewSet.as_view({"get": "final_state"}), name="api-run-final-state"),
     path("runs/<str:id>/retry", RunViewSet.as_view({"post": "retry"}), name="api-run-retry"),

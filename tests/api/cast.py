@@ -41,6 +41,17 @@ class Caller:
             query_params=parameters or None,
         )
 
+    def send(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        """Any method; an underscore in the name of a header is a hyphen."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.client.generic(
+            method,
+            address(path),
+            b"" if body is None else json.dumps(body).encode(),
+            content_type="application/json",
+            headers={**self.headers, **named},
+        )
+
     def results(self, path: str, **parameters: Any) -> list[dict[str, Any]]:
         answer = self.get(path, **parameters)
         assert answer.status_code == 200, answer.content

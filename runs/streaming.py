@@ -12,7 +12,6 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -71,11 +70,12 @@ class LogStream:
     """The events of one run's log behind line `after`. Has its place from the beginning, until it is closed."""
 
     def __init__(self, *, run: Run, after: int, pace: Pace | None = None) -> None:
+        self._open = False
         self._run_id: uuid.UUID = run.pk
         self._after = after
         self._pace = pace or Pace()
-        self._open = True
         places.take()
+        self._open = True
 
     def close(self) -> None:
         if self._open:
@@ -84,8 +84,7 @@ class LogStream:
 
     def __del__(self) -> None:
         # A server that drops an answer without closing it must not cost a place for ever.
-        with suppress(AttributeError):
-            self.close()
+        self.close()
 
     def __iter__(self) -> Iterator[bytes]:
         try:

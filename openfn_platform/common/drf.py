@@ -83,6 +83,9 @@ def _platform_problem(exc: PlatformError) -> HttpResponse:
     field = exc.context.get("field")
     if isinstance(field, str):
         extra["field"] = field
+    findings = exc.context.get("findings")  # of code: each with its line
+    if isinstance(findings, list):
+        extra["findings"] = findings
     # A partner's status, which an adaptor's error carries, is not the status of our answer.
     status = int(getattr(exc, "api_status", exc.status))
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}

@@ -41,16 +41,31 @@ class Caller:
             query_params=parameters or None,
         )
 
-    def send(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        """Any method; an underscore in the name of a header is a hyphen."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
+    def send(
+        self, method: str, path: str, body: Any = None, *, match: str | None = None, **named: str
+    ) -> Any:
+        """A change. `match` goes into If-Match; None: what is read from there at that moment.
+
+        `named` are further headers, an underscore for each hyphen.
+        """
+        if match is None:
+            match = self.get(path).headers.get("ETag", "*")
+        headers = {**self.headers, **{name.replace("_", "-"): value for name, value in named.items()}}
+        if match:
+            headers["if-match"] = match
+        content = b"" if body is None else json.dumps(body).encode()
         return self.client.generic(
-            method,
-            address(path),
-            b"" if body is None else json.dumps(body).encode(),
-            content_type="application/json",
-            headers={**self.headers, **named},
+            method, address(path), content, content_type="application/json", headers=headers
         )
+
+    def patch(self, path: str, body: Any, *, match: str | None = None) -> Any:
+        return self.send("PATCH", path, body, match=match)
+
+    def put(self, path: str, body: Any, *, match: str | None = None) -> Any:
+        return self.send("PUT", path, body, match=match)
+
+    def delete(self, path: str, *, match: str | None = None) -> Any:
+        return self.send("DELETE", path, match=match)
 
     def results(self, path: str, **parameters: Any) -> list[dict[str, Any]]:
         answer = self.get(path, **parameters)

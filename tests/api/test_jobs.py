@@ -21,10 +21,16 @@ def test_a_job_says_which_version_is_live(api: Caller, clinic: Clinic):
         "id": str(job.pk),
         "key": "register-patient",
         "name": "Register-patient",
+        "description": "",
         "workflow": str(clinic.workflow.pk),
         "state": "on",
+        "paused_reason": None,
+        "max_concurrency": None,
+        "retry_frees_lane": False,
         "live_version": 1,
         "latest_version": draft.number,
+        "inserted_at": told["inserted_at"],
+        "archived_at": None,
     }
     assert api.results("jobs", workflow="main", state="on,paused") == [told]
     assert api.results("jobs", archived="true") == []
@@ -48,7 +54,7 @@ def test_a_trigger_says_what_it_starts_and_when(api: Caller, clinic: Clinic):
         "0 23 * * 5",
         "Africa/Nairobi",
     )
-    assert set(schedule["jobs"]) == {str(first.pk), str(second.pk)}
+    assert schedule["jobs"] == sorted([str(first.pk), str(second.pk)])
     assert api.results("triggers", kind="flow") == [flow] == [api.get(f"triggers/{flow['id']}").json()]
 
 

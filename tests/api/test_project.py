@@ -12,7 +12,7 @@ from django.utils import timezone
 from openfn_platform.projects.models import AuditEntry, Membership, Project, Role
 from tests.api.cast import UNKNOWN, Caller, Clinic, problem
 
-ANY = {"if_match": "*"}
+ANY = {"match": "*"}
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_settings_are_changed_as_they_were_read(api: Caller, clinic: Clinic):
         "PATCH",
         "project",
         {"time_zone": "Africa/Nairobi", "payload_days": 30, "allowed_hosts": ["dhis2.example"]},
-        if_match=read["ETag"],
+        match=read["ETag"],
     )
     assert answer.status_code == 200
     assert answer.json() == api.get("project").json()
@@ -44,8 +44,8 @@ def test_settings_are_changed_as_they_were_read(api: Caller, clinic: Clinic):
     assert project.config_version > before, "inboxes look at this number"
     entry = AuditEntry.objects.latest("id")
     assert (entry.action, entry.changes["payload_days"]) == ("project changed", [90, 30])
-    problem(api.send("PATCH", "project", {"name": "Lost"}, if_match=read["ETag"]), 412)
-    problem(api.send("PATCH", "project", {"name": "Lost"}), 428)
+    problem(api.send("PATCH", "project", {"name": "Lost"}, match=read["ETag"]), 412)
+    problem(api.send("PATCH", "project", {"name": "Lost"}, match=""), 428)
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ def test_somebody_is_let_in_changed_and_let_go(api: Caller, clinic: Clinic):
     assert told in api.results("members", role="operator")
     assert "already" in problem(api.send("POST", "members", {"email": person.email, "role": "viewer"}), 409)
     path = f"members/{told['id']}"
-    changed = api.send("PATCH", path, {"role": "editor", "may_see_data": True}, if_match=made["ETag"])
+    changed = api.send("PATCH", path, {"role": "editor", "may_see_data": True}, match=made["ETag"])
     assert (changed.json()["role"], changed.json()["may_see_data"]) == ("editor", True)
-    assert api.send("DELETE", path, if_match=changed["ETag"]).status_code == 204
+    assert api.send("DELETE", path, match=changed["ETag"]).status_code == 204
     problem(api.get(path), 404)
     deeds = (
         AuditEntry.objects.filter(object_type="membership").order_by("id").values_list("action", flat=True)

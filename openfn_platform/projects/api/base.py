@@ -51,6 +51,7 @@ from openfn_platform.projects.models import ApiToken, Project, Role
 from openfn_platform.projects.scoping import scoped
 
 Row = TypeVar("Row", bound=Model)
+Named = TypeVar("Named", bound=Model)
 
 
 class LengthRequired(PlatformError):
@@ -175,6 +176,16 @@ class ProjectViewSet(TokenView, GenericViewSet[Row]):
             raise NotFound()
         return row
 
+    def named(self, rows: QuerySet[Named], key: str, *, field: str) -> Named:
+        """What a body names by id or key. Of another project: the same as what never was."""
+        found = as_uuid(key)
+        by = {"pk": found} if found is not None else {"key": key}
+        row = scoped(rows, self.actor).filter(**by).first()
+        if row is None:
+            what = rows.model._meta.verbose_name
+            raise NotFound(f"There is no {what} by that id or key.", field=field)
+        return row
+
     def _loaded(self, rows: QuerySet[Row]) -> QuerySet[Row]:
         for name, load in self.loads.items():
             if self.wanted is None or name in self.wanted:
@@ -210,13 +221,13 @@ class ProjectViewSet(TokenView, GenericViewSet[Row]):
             return answer
         tag = self._tag(response.data) if self.wanted is None else tag_of_part(response.data)
         known = is_known(request.META.get("HTTP_IF_NONE_MATCH"), tag)
-        return _tagged(HttpResponse(status=304) if known else answer, tag)
+        return tagged(HttpResponse(status=304) if known else answer, tag)
 
     def shown(self, row: Row, *, status: int = 200) -> Response:
         """One thing as it is now, after a deed; with its address where it is new."""
         data = self._whole(self._fresh(row.pk))
         headers = {"Location": reverse(self.address, kwargs={"id": row.pk})} if status == 201 else {}
-        return _tagged(Response(data, status=status, headers=headers), self._tag(data))
+        return tagged(Response(data, status=status, headers=headers), self._tag(data))
 
     def _fresh(self, key: Any) -> Row:
         return self.get_queryset().get(pk=key)
@@ -267,7 +278,7 @@ class ProjectViewSet(TokenView, GenericViewSet[Row]):
 Answer = TypeVar("Answer", bound=HttpResponseBase)
 
 
-def _tagged(answer: Answer, tag: str) -> Answer:
+def tagged(answer: Answer, tag: str) -> Answer:
     answer["ETag"] = tag
     answer["Cache-Control"] = "private, no-cache"
     return answer

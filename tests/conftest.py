@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
 import ipaddress
 import os
-import shutil
 import sys
-import tempfile
 
 import pytest
-
-# An installation collects its static files; without the folder the server of static files warns.
-if "STATIC_ROOT" not in os.environ:
-    os.environ["STATIC_ROOT"] = tempfile.mkdtemp(prefix="openfn-static-")
-    atexit.register(shutil.rmtree, os.environ["STATIC_ROOT"], ignore_errors=True)
 
 # Reserved names: asking for them shows what happens when there is no such host.
 NOWHERE = (".invalid", ".localhost")

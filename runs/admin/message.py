@@ -17,9 +17,9 @@ from openfn_platform.common.models import as_uuid
 from openfn_platform.common.text import plural
 from openfn_platform.projects.actors import actor_of
 from openfn_platform.projects.badges import EMPTY, badge
+from openfn_platform.projects.current import projects_of
 from openfn_platform.projects.deeds import Button
 from openfn_platform.projects.models import Role
-from openfn_platform.projects.scoping import scoped
 from runs import words
 from runs.admin.filters import DaysFilter, InboxFilter, MatchedFilter, ids_beginning_with
 from runs.admin.pages import HistoryAdmin, Part, download, known_or_404
@@ -90,7 +90,7 @@ class MessageAdmin(HistoryAdmin):
         found = ids_beginning_with(text)
         wanted = Q(pk__range=found) if found is not None else Q(pk__in=[])
         # The key is indexed with its inbox, and inboxes are few.
-        inboxes = scoped(Inbox.objects.all(), actor_of(request)).values_list("pk", flat=True)[:1_000]
+        inboxes = Inbox.objects.filter(project__in=projects_of(request)).values_list("pk", flat=True)[:1_000]
         keyed = IdempotencyKey.objects.filter(inbox__in=list(inboxes), key=text).values_list(
             "message_id", flat=True
         )

@@ -1,10 +1,12 @@
-"""Addresses of adaptors, workflows and jobs, below /api/v1/."""
+"""Addresses of adaptors, workflows, jobs and credentials, below /api/v1/."""
 
 from typing import Any
 
 from django.urls import path
 
 from jobs.api.adaptors import AdaptorListView, AdaptorView
+from jobs.api.credential_deeds import CredentialDeedViewSet
+from jobs.api.credentials import CredentialViewSet
 from jobs.api.drafts import DraftViewSet
 from jobs.api.jobs import JobViewSet
 from jobs.api.versions import VersionViewSet
@@ -32,4 +34,27 @@ urlpatterns = [
     path(f"{VERSION}/diff", VersionViewSet.as_view({"get": "difference"}), name="api-job-version-diff"),
     path(f"{VERSION}/make-live", VersionViewSet.as_view({"post": "make_live"}), name="api-job-version-live"),
     path(f"{VERSION}/restore", VersionViewSet.as_view({"post": "restore"}), name="api-job-version-restore"),
+    path("credentials", CredentialViewSet.as_view(LIST), name="api-credentials"),
+    path("credentials/<str:id>", CredentialViewSet.as_view(ONE), name="api-credential"),
+    path(
+        "credentials/<str:id>/undo", CredentialViewSet.as_view({"post": "undo"}), name="api-credential-undo"
+    ),
+    *(
+        path(
+            f"credentials/<str:id>/{deed.replace('_', '-')}",
+            CredentialDeedViewSet.as_view({method: deed}),
+            name=f"api-credential-{deed.replace('_', '-')}",
+        )
+        for method, deed in (("post", "test"), ("get", "earlier"), ("get", "used_by"))
+    ),
+    path(
+        "credentials/<str:id>/loans",
+        CredentialDeedViewSet.as_view({"get": "loans", "post": "lend"}),
+        name="api-credential-loans",
+    ),
+    path(
+        "credentials/<str:id>/loans/<str:project>",
+        CredentialDeedViewSet.as_view({"delete": "take_back"}),
+        name="api-credential-loan",
+    ),
 ]

@@ -10,10 +10,14 @@ import pytest
 from django.urls import get_resolver
 from django.utils import timezone
 
+from jobs.credentials import credential_change
+from jobs.lending import credential_lend
+from openfn_platform.projects.actors import PLATFORM
 from openfn_platform.projects.models import ApiToken, Membership, Project, Role
 from openfn_platform.projects.tokens import token_create, token_revoke
 from runs.bulk import Chosen, Order, bulk_begin
 from runs.models import Deed, Run, RunState, State, StateKind, WorkOrder
+from tests import factories
 from tests.api.cast import CANARY, UNKNOWN, Caller, Clinic, problem
 
 SCOPES = ("intake", "read", "read-data", "operate", "deploy")
@@ -85,6 +89,18 @@ TABLE: dict[str, tuple[str, tuple[str, ...], str]] = {
     "api-trigger-firings": ("GET", READ, "read"),
     "api-trigger-revisions": ("GET", READ, "read"),
     "api-firings": ("POST", READ, "read"),
+    "api-credentials": ("GET", READ, "read"),
+    "api-credential": ("GET", READ, "read"),
+    "api-credentials POST": ("POST", DEPLOY, "deploy"),
+    "api-credential PATCH": ("PATCH", DEPLOY, "deploy"),
+    "api-credential DELETE": ("DELETE", DEPLOY, "deploy"),
+    "api-credential-test": ("POST", DEPLOY, "deploy"),
+    "api-credential-undo": ("POST", DEPLOY, "deploy"),
+    "api-credential-earlier": ("GET", DEPLOY, "deploy"),
+    "api-credential-used-by": ("GET", READ, "read"),
+    "api-credential-loans": ("GET", DEPLOY, "deploy"),
+    "api-credential-loans POST": ("POST", DEPLOY, "deploy"),
+    "api-credential-loan DELETE": ("DELETE", DEPLOY, "deploy"),
     "api-adaptors": ("GET", READ, "read"),
     "api-adaptor": ("GET", READ, "read"),
     "api-message-examples": ("GET", READ, "read"),
@@ -120,6 +136,8 @@ BODIES: dict[str, Any] = {
     "api-job PATCH": {"state": "paused"},
     "api-job-draft PUT": {"code": "x = 1"},
     "api-job-check": {"code": "x = 1"},
+    "api-credentials POST": {"name": "Made by a token", "adaptor": "http", "values": {}},
+    "api-credential PATCH": {"name": "Changed by a token"},
     "api-triggers POST": {"name": "Made by a token", "kind": "message", "workflow": "main"},
     "api-trigger PATCH": {"enabled": False},
     "api-firings": {"schedule": {"kind": "cron", "cron": "0 23 * * 5"}},
@@ -157,6 +175,7 @@ def address_of(row: str, things: dict[str, Any]) -> str:
     if name == "api-trigger-firings":
         noun = "schedule"
     path = ADDRESSES[name].replace("<str:id>", str(things.get(noun, UNKNOWN)))
+    path = path.replace("<str:project>", str(things.get("borrower", UNKNOWN)))
     for word, value in {"key": "generic_json", "name": "http", "seq": "1", "number": "1"}.items():
         path = path.replace(f"<str:{word}>", value)
     return "/" + path
@@ -178,7 +197,15 @@ def things_of(clinic: Clinic) -> dict[str, Any]:
         digest=b"x",
     )
     order = Order(deed=Deed.CANCEL, chosen=Chosen(ids=(clinic.run(RunState.AVAILABLE).pk,)))
+    borrower = factories.project()
+    credential = clinic.credential("http").credential
+    credential_change(credential=credential, values={"baseUrl": "http://127.0.0.1:9/"}, by=clinic.owner)
+    credential_change(credential=credential, values={"baseUrl": ""}, by=clinic.owner)
+    credential_lend(credential=credential, project=borrower, by=PLATFORM)
     return {
+        "credential": credential.pk,
+        "borrower": borrower.pk,
+        "consent": factories.token(factories.project(), "read")[1],
         "run": clinic.run(job=job).pk,
         "waiting": waiting.pk,
         "message": clinic.message().pk,
@@ -201,6 +228,8 @@ def ask(caller: Caller, name: str, things: dict[str, Any]) -> Any:
     body = BODIES.get(name)
     if callable(body):
         body = body(lambda noun: str(things.get(noun, UNKNOWN)))
+    if name == "api-credential-loans POST":
+        body = {"token": things.get("consent", "ofp_" + "x" * 43)}
     if method == "GET":
         return caller.get(path)
     if method == "POST":

@@ -187,9 +187,9 @@ class ProjectViewSet(TokenView, GenericViewSet[Row]):
         return row
 
     def _loaded(self, rows: QuerySet[Row]) -> QuerySet[Row]:
-        for name, load in self.loads.items():
-            if self.wanted is None or name in self.wanted:
-                rows = load(rows)
+        asked = (load for name, load in self.loads.items() if self.wanted is None or name in self.wanted)
+        for load in dict.fromkeys(asked):  # two fields may need the same
+            rows = load(rows)
         return rows
 
     # --- answers ----------------------------------------------------------------------------------

@@ -324,6 +324,8 @@ EMAIL_BACKEND = (
 
 # --- API ------------------------------------------------------------------------------------------
 
+# Logs that are followed at once in each web process; each takes one of its threads for a minute.
+LOG_STREAMS = env.integer("LOG_STREAMS", 6, least=0, most=500)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["openfn_platform.projects.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],

@@ -83,6 +83,33 @@ def state_store(
     return state
 
 
+def state_copy(
+    *,
+    state_id: uuid.UUID | None,
+    project_id: uuid.UUID,
+    kind: StateKind,
+    name: str = "",
+    created_by: Any = None,
+) -> State:
+    """The same bytes as a row of their own. Raises StateGone when there are none (any more)."""
+    kept = State.objects.filter(pk__in=[state_id], project_id=project_id, body__isnull=False).first()
+    if kept is None:
+        raise StateGone()
+    copy = State(
+        id=uuid7(),
+        project_id=project_id,
+        kind=kind,
+        codec=kept.codec,
+        body=kept.body,
+        size=kept.size,
+        digest=kept.digest,
+        name=name,
+        created_by=created_by,
+    )
+    copy.save(force_insert=True)
+    return copy
+
+
 def state_read(*, state_id: uuid.UUID | None) -> bytes:
     """The JSON text. Raises StateGone when it was erased."""
     row = State.objects.filter(pk=state_id).values_list("codec", "body").first() if state_id else None

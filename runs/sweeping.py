@@ -19,12 +19,14 @@ from jobs.attempts import attempts_forget
 from jobs.undoing import earlier_values_forget
 from runs import ending as endings
 from runs import holds
+from runs.bulk import bulk_forget, bulk_sweep
 from runs.finishing import run_finish
 from runs.lifecycle import run_move
 from runs.models import Run, RunState, WorkerHeartbeat
 from runs.notifications import alarms, delivery, expiries, refused, reminders
 from runs.permits import publish, queue_length
 from runs.planning import run_load
+from runs.repeating import keys_forget
 from runs.unkept import payloads_wipe
 from triggers.clock import bells_hang, clock_rung
 
@@ -53,6 +55,9 @@ def sweep(*, rung_by: str) -> None:
         earlier_values_forget,
         attempts_forget,
         payloads_wipe,
+        bulk_forget,
+        keys_forget,
+        bulk_sweep,  # last: it may take some seconds
     ]
     for duty in duties:
         try:

@@ -129,11 +129,15 @@ class Actor:
         """Whether the actor may set up how the project speaks to other systems: its credentials and inboxes.
 
         Those are an administrator's. Who makes a token with the scope `deploy` is one, and hands this on with it;
-        members, tokens and the project itself stay out of its reach.
+        tokens, owners and putting the project away stay out of its reach.
         """
         if self.may(project, Role.ADMIN):
             return True
         return self.token is not None and Scope.DEPLOY in self.token.scopes and self.may(project, Role.EDITOR)
+
+    def may_manage(self, project: Project | uuid.UUID) -> bool:
+        """Whether the actor may change the project's settings, and its members but for the owners. As above."""
+        return self.may_connect(project)
 
     def may_see_data(self, project: Project | uuid.UUID) -> bool:
         """Payloads, states, traces, logs: the personal data of patients."""
@@ -174,6 +178,12 @@ def require_to_connect(actor: By, project: Project | uuid.UUID) -> Actor:
     """As `require` for an administrator, but a token with the scope `deploy` will do."""
     actor = as_actor(actor)
     return actor if actor.may_connect(project) else require(actor, project, Role.ADMIN)
+
+
+def require_to_manage(actor: By, project: Project | uuid.UUID) -> Actor:
+    """The same for the project's settings and members."""
+    actor = as_actor(actor)
+    return actor if actor.may_manage(project) else require(actor, project, Role.ADMIN)
 
 
 def require_superuser(actor: By) -> Actor:

@@ -13,7 +13,7 @@ from openfn_platform.common.hosts import hosts_checked
 from openfn_platform.common.models import free_key
 from openfn_platform.common.saving import row_save
 from openfn_platform.common.text import clean_name
-from openfn_platform.projects.actors import By, author_of, require, require_superuser
+from openfn_platform.projects.actors import By, author_of, require, require_superuser, require_to_manage
 from openfn_platform.projects.auditing import audit, differences
 from openfn_platform.projects.locking import project_lock
 from openfn_platform.projects.models import Membership, Project, Role, User
@@ -65,7 +65,7 @@ def project_change(
     *, project: Project, by: By, name: str | None = None, **values: Unpack[ProjectValues]
 ) -> Project:
     """Change the settings that are given. The key stays: files and addresses depend on it."""
-    require(by, project, Role.ADMIN)
+    require_to_manage(by, project)
     project_lock(project)
     wanted: dict[str, Any] = dict(values)
     if name is not None:

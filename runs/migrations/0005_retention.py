@@ -297,10 +297,6 @@ class Migration(migrations.Migration):
             ),
         ),
         AddIndexConcurrently(
-            model_name="state",
-            index=models.Index(condition=models.Q(("kind", "saved")), fields=["project"], name="state_saved"),
-        ),
-        AddIndexConcurrently(
             model_name="workorder",
             index=models.Index(
                 condition=models.Q(("slot__isnull", False)), fields=["slot"], name="work_order_slot"

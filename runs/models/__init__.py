@@ -1,5 +1,6 @@
 """What happened: work orders, runs, states, logs, incidents, mails, and the engine's own rows."""
 
+from runs.models.bulk import BulkItem, BulkOperation, BulkState, Deed, ItemState
 from runs.models.engine import ConnectionHold, ProjectTurn, WorkerHeartbeat
 from runs.models.erasure import Erasure, ErasureState, PersonFind, PersonSearch, SearchState
 from runs.models.housekeeping import Housekeeping, SearchPlace, SearchText
@@ -7,6 +8,7 @@ from runs.models.incident import Incident, Notification, NotificationState
 from runs.models.log import HttpExchange, LogLine
 from runs.models.marks import EchoMark, OnceMark
 from runs.models.memory import Memory, MemoryValue
+from runs.models.repeat import RepeatKey
 from runs.models.run import FAILED_STATES, FINAL_STATES, Run, RunMode, RunState
 from runs.models.state import State, StateKind
 from runs.models.work_order import Cause, WorkOrder, WorkOrderState
@@ -14,14 +16,19 @@ from runs.models.work_order import Cause, WorkOrder, WorkOrderState
 __all__ = [
     "FAILED_STATES",
     "FINAL_STATES",
+    "BulkItem",
+    "BulkOperation",
+    "BulkState",
     "Cause",
     "ConnectionHold",
+    "Deed",
     "EchoMark",
     "Erasure",
     "ErasureState",
     "Housekeeping",
     "HttpExchange",
     "Incident",
+    "ItemState",
     "LogLine",
     "Memory",
     "MemoryValue",
@@ -31,6 +38,7 @@ __all__ = [
     "PersonFind",
     "PersonSearch",
     "ProjectTurn",
+    "RepeatKey",
     "Run",
     "RunMode",
     "RunState",

@@ -267,19 +267,17 @@ def _write(
     """The new version of each key that was written."""
     if not texts:
         return {}
+    facts: dict[str, Any] = {
+        **who(by),
+        "project": table.project_id,
+        "table": table.pk,
+        "keys": list(texts),
+        "values": list(texts.values()),
+        "sizes": [_size(key, text) for key, text in texts.items()],
+        "ttl": ttl,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(
-            _WRITE,
-            {
-                **who(by),
-                "project": table.project_id,
-                "table": table.pk,
-                "keys": list(texts),
-                "values": list(texts.values()),
-                "sizes": [len(key.encode()) + len(text.encode()) for key, text in texts.items()],
-                "ttl": ttl,
-            },
-        )
+        cursor.execute(_WRITE, facts)
         return dict(cursor.fetchall())
 
 

@@ -204,6 +204,8 @@ def _apply(table: Table, facts: dict[str, Any]) -> None:
         for statement in _APPLY:
             cursor.execute(statement, facts)
         cursor.execute(_FORGET, {**facts, "kept": HISTORY_KEPT})
-        cursor.execute("SELECT count(*), coalesce(sum(size), 0) FROM table_row WHERE table_id = %s", [table.pk])
+        cursor.execute(
+            "SELECT count(*), coalesce(sum(size), 0) FROM table_row WHERE table_id = %s", [table.pk]
+        )
         rows, size = cursor.fetchone()
     count_move(table=table, rows=rows - table.row_count, size=int(size) - table.byte_count)

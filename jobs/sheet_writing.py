@@ -11,10 +11,10 @@ from django.db import connection
 from jobs.models import Table
 from jobs.rows import rows_page
 from jobs.sheets import MOST_COLUMNS, csv_lines
+from openfn_platform.common.errors import NotAllowed
 from openfn_platform.projects.actors import By, as_actor, require
 from openfn_platform.projects.auditing import audit
 from openfn_platform.projects.models import Role
-from openfn_platform.common.errors import NotAllowed
 
 AT_ONCE = 1_000
 
@@ -76,7 +76,8 @@ def _fit_for_columns(names: list[str]) -> bool:
 def _asked(sql: str, table: Table) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(sql, [table.pk])
-        return cursor.fetchall()
+        found: list[Any] = cursor.fetchall()
+        return found
 
 
 def _cells(value: Any, names: Sequence[str]) -> list[str]:

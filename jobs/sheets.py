@@ -130,7 +130,9 @@ def _decoded(cell: str) -> Any:
     try:
         return json.loads(cell)
     except (ValueError, RecursionError):
-        raise Invalid("What stands in the column “json” is not JSON; a text there needs its quotes.") from None
+        raise Invalid(
+            "What stands in the column “json” is not JSON; a text there needs its quotes."
+        ) from None
 
 
 class _Source(io.RawIOBase):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from typing import Any, TypedDict, Unpack
 
 from django.db import transaction
@@ -21,14 +22,19 @@ from openfn_platform.projects.models import Project, Role
 MOST_TABLES = 500  # of one project
 
 
-class TableValues(TypedDict, total=False):
-    """What can be changed about a table; its key stays."""
+class TableSetUp(TypedDict, total=False):
+    """What a table is for, and its limits."""
 
-    name: str
     description: str
     kind: str
     most_rows: int
     value_bytes: int
+
+
+class TableValues(TableSetUp, total=False):
+    """What can be changed about a table; its key stays."""
+
+    name: str
 
 
 class TableArchived(Conflict):
@@ -39,7 +45,7 @@ class TableArchived(Conflict):
 
 @transaction.atomic
 def table_create(
-    *, project: Project, name: str, by: By, key: str | None = None, **values: Unpack[TableValues]
+    *, project: Project, name: str, by: By, key: str | None = None, **values: Unpack[TableSetUp]
 ) -> Table:
     """A new, empty table."""
     require(by, project, Role.EDITOR)
@@ -106,7 +112,7 @@ def table_keys(project: Project | uuid.UUID) -> list[str]:
     return list(rows.values_list("key", flat=True))
 
 
-def _known(values: TableValues) -> None:
+def _known(values: Mapping[str, Any]) -> None:
     unknown = set(values) - set(TableValues.__annotations__)
     if unknown:
         raise Invalid(f"A table has no “{min(unknown)}”.", field=min(unknown))

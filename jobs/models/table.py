@@ -28,7 +28,9 @@ class TableKind(models.TextChoices):
 
 class Table(Row):
     project = models.ForeignKey("projects.Project", models.PROTECT, related_name="tables")
-    key = KeyField(help_text="Its name in code: `tables.facilities`. It stays the same when the name changes.")
+    key = KeyField(
+        help_text="Its name in code: `tables.facilities`. It stays the same when the name changes."
+    )
     name = models.CharField(max_length=120)
     description = models.TextField(blank=True)
     kind = models.CharField(max_length=6, choices=TableKind, default=TableKind.LOOKUP)
@@ -69,7 +71,7 @@ class Table(Row):
     @property
     def attribute(self) -> str:
         """As it is written behind `tables.`"""
-        return self.key.replace("-", "_")
+        return str(self.key).replace("-", "_")
 
 
 class TableRow(models.Model):

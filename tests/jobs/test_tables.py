@@ -107,7 +107,9 @@ def test_a_row_that_should_be_absent_is_left_alone(table):
 def test_a_retry_gets_what_its_first_attempt_had_claimed(table):
     mine, other = a_run(), a_run()
     retry = RunAuthor(run_id=uuid7(), chain_id=mine.chain_id)
-    claims = [row_set(table=table, key="k", value=1, by=by, if_absent=True).done for by in (mine, other, retry)]
+    claims = [
+        row_set(table=table, key="k", value=1, by=by, if_absent=True).done for by in (mine, other, retry)
+    ]
     assert claims == [True, False, True]
 
 
@@ -147,7 +149,9 @@ def test_rows_come_in_pages_and_by_the_beginning_of_their_key(table):
 
 def test_a_page_costs_one_question_and_uses_the_index(table):
     put(table, **{f"k{n}": n for n in range(200)})
-    with CaptureQueriesContext(connection, ) as asked:
+    with CaptureQueriesContext(
+        connection,
+    ) as asked:
         rows_page(table=table, prefix="k1", after="k15", size=20)
     assert len(asked) == 1
     with connection.cursor() as cursor:
@@ -362,12 +366,15 @@ def test_a_table_is_made_changed_and_put_away(table):
     ):
         with pytest.raises(TableArchived):
             refused()
-    told = list(AuditEntry.objects.filter(object_type="table").order_by("id").values_list("action", flat=True))
+    told = list(
+        AuditEntry.objects.filter(object_type="table").order_by("id").values_list("action", flat=True)
+    )
     assert told == ["table made", "table changed", "table archived"]
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"most_rows": 0}, {"most_rows": 1_000_001}, {"value_bytes": 64_001}, {"kind": "x"}, {"key": "A b"}]
+    "wrong",
+    [{"most_rows": 0}, {"most_rows": 1_000_001}, {"value_bytes": 64_001}, {"kind": "x"}, {"key": "A b"}],
 )
 def test_what_is_wrong_with_a_table_is_told(wrong):
     with pytest.raises(Invalid):

@@ -33,7 +33,7 @@ from jobs.tokens import (
 from jobs.trying import connection_try
 from openfn_platform.common.errors import Conflict, NotFound
 from openfn_platform.common.text import one_line
-from openfn_platform.projects.actors import By, require
+from openfn_platform.projects.actors import By, require, require_to_connect
 from openfn_platform.projects.auditing import audit
 from openfn_platform.projects.models import Project, Role
 
@@ -61,7 +61,7 @@ class Tested:
 
 def credential_try_new(*, project: Project, adaptor: str, values: Mapping[str, Any], by: By) -> Tested | None:
     """Try the values of a credential that is not there yet. None: they can only be tried once it is connected."""
-    require(by, project, Role.ADMIN)
+    require_to_connect(by, project)
     spec = spec_of(adaptor)
     complete = values_new(spec, values)
     return _try(spec, Credential(project=project, adaptor=adaptor, name="new"), complete, body=None)
@@ -76,7 +76,7 @@ def credential_try_change(
     clear: Iterable[str] = (),
 ) -> Tested | None:
     """Try what `credential_change` would store. None: nothing would change, or it has to be connected first."""
-    require(by, credential.project_id, Role.ADMIN)
+    require_to_connect(by, credential.project_id)
     spec = spec_of(credential.adaptor)
     environment = environment or credential.project.environment
     body = credential.bodies.filter(environment=environment).first()

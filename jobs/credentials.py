@@ -24,10 +24,10 @@ from openfn_platform.common.errors import Conflict, Invalid
 from openfn_platform.common.models import free_key
 from openfn_platform.common.saving import row_save
 from openfn_platform.common.text import clean_name, one_line
-from openfn_platform.projects.actors import By, require
+from openfn_platform.projects.actors import By, require_to_connect
 from openfn_platform.projects.auditing import audit
 from openfn_platform.projects.locking import project_lock
-from openfn_platform.projects.models import Project, Role
+from openfn_platform.projects.models import Project
 
 
 class ReasonMissing(Invalid):
@@ -62,7 +62,7 @@ def credential_create(
 
     `tested` is what came of trying these values; where that failed, `reason` says why they are stored all the same.
     """
-    require(by, project, Role.ADMIN)
+    require_to_connect(by, project)
     complete = values_new(spec_of(adaptor), values)
     _check_tested(tested, complete, reason)
     project_lock(project)
@@ -108,7 +108,7 @@ def credential_change(
 
     `tested` and `reason` as for `credential_create`. What was there before can be put back for a week.
     """
-    require(by, credential.project_id, Role.ADMIN)
+    require_to_connect(by, credential.project_id)
     spec = spec_of(credential.adaptor)
     credential = credential_locked(credential)
     environment = environment or credential.project.environment
@@ -139,7 +139,7 @@ def credential_change(
 @transaction.atomic
 def credential_rename(*, credential: Credential, name: str, by: By) -> Credential:
     """Another name; the key stays."""
-    require(by, credential.project_id, Role.ADMIN)
+    require_to_connect(by, credential.project_id)
     before, credential.name = credential.name, clean_name(name)
     row_save(credential, only=["name"])
     if before != credential.name:
@@ -166,7 +166,7 @@ def credential_visible(*, credential: Credential, environment: str | None = None
 @transaction.atomic
 def credential_archive(*, credential: Credential, by: By) -> None:
     """Put it away, unless a live job uses it. It opens nothing any more."""
-    actor = require(by, credential.project_id, Role.ADMIN)
+    actor = require_to_connect(by, credential.project_id)
     credential = credential_locked(credential)
     refuse_while_used(actor, credential, credential_used_by(credential=credential))
     credential.archived_at = timezone.now()

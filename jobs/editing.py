@@ -25,7 +25,7 @@ from openfn_platform.common.saving import row_save
 from openfn_platform.common.text import clean_name, one_line, plural
 from openfn_platform.projects.actors import By, author_of, require
 from openfn_platform.projects.auditing import audit, differences
-from openfn_platform.projects.locking import project_lock
+from openfn_platform.projects.locking import Guard, project_lock, unguarded
 from openfn_platform.projects.models import Project, Role
 
 __all__ = [
@@ -106,6 +106,8 @@ def job_create(
     workflow: Workflow | None = None,
     key: str | None = None,
     description: str = "",
+    max_concurrency: int | None = None,
+    retry_frees_lane: bool = False,
 ) -> Job:
     """A new job, switched off and without code. Without a workflow one is made that has the job's name."""
     require(by, project, Role.EDITOR)
@@ -124,6 +126,8 @@ def job_create(
         name=name,
         key=key or free_key(name, taken),
         description=description,
+        max_concurrency=max_concurrency,
+        retry_frees_lane=retry_frees_lane,
     )
     row_save(job)
     audit("job made", by, project=project, target=job)
@@ -160,6 +164,7 @@ def draft_save(
     settings: Sequence[Mapping[str, Any]] | None = None,
     note: str = "",
     language: str | None = None,
+    guard: Guard = unguarded,
     **limits: Unpack[Limits],
 ) -> JobVersion:
     """A new version with everything in it. It may have errors; what is not given is as in the version before."""
@@ -181,6 +186,7 @@ def draft_save(
     )
     with transaction.atomic():
         job = _locked(job, given=job)
+        guard()
         version = JobVersion(
             project_id=job.project_id,
             job=job,
@@ -203,7 +209,7 @@ def draft_save(
     return version
 
 
-def version_make_live(*, version: JobVersion, by: By) -> JobVersion:
+def version_make_live(*, version: JobVersion, by: By, guard: Guard = unguarded) -> JobVersion:
     """From the next start on, runs of the job take this version."""
     require(by, version.project_id, Role.EDITOR)
     errors = [finding for finding in _findings_now(version) if finding["severity"] == "error"]
@@ -213,6 +219,7 @@ def version_make_live(*, version: JobVersion, by: By) -> JobVersion:
         raise NotFit(f"This version has errors; correct them first. {where}{more}", findings=errors)
     with transaction.atomic():
         job = _locked(version.job, given=version.job)
+        guard()
         connections_prove_usable(version=version)
         previous = job.live_version
         job.live_version = version

@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from jobs.models import Credential
 from openfn_platform.common.text import plural
-from openfn_platform.projects.actors import By, require
+from openfn_platform.projects.actors import By, require_to_connect
 from openfn_platform.projects.auditing import audit
-from openfn_platform.projects.models import Project, Role
+from openfn_platform.projects.models import Project
 
 SOON = 14  # days before the end on which people begin to be told
 
@@ -20,7 +20,7 @@ SOON = 14  # days before the end on which people begin to be told
 @transaction.atomic
 def credential_expiry_set(*, credential: Credential, expires_at: datetime | None, by: By) -> Credential:
     """Another end, or none. Warnings begin anew."""
-    require(by, credential.project_id, Role.ADMIN)
+    require_to_connect(by, credential.project_id)
     before = credential.expires_at
     if before == expires_at:
         return credential

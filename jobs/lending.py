@@ -9,7 +9,7 @@ from jobs.models import Credential, ProjectCredential
 from jobs.usage import credential_locked, credential_used_by, refuse_while_used
 from openfn_platform.common.errors import Conflict, NotFound
 from openfn_platform.common.saving import row_save
-from openfn_platform.projects.actors import By, require
+from openfn_platform.projects.actors import By, require, require_to_connect
 from openfn_platform.projects.auditing import audit
 from openfn_platform.projects.models import Project, Role
 
@@ -17,7 +17,7 @@ from openfn_platform.projects.models import Project, Role
 @transaction.atomic
 def credential_lend(*, credential: Credential, project: Project, by: By) -> ProjectCredential:
     """Let another project use it. Its values stay with the project that owns it."""
-    actor = require(by, credential.project_id, Role.ADMIN)
+    actor = require_to_connect(by, credential.project_id)
     require(actor, project, Role.VIEWER)
     credential = credential_locked(credential)
     link = ProjectCredential.objects.filter(project=project, credential=credential).first()
@@ -35,7 +35,7 @@ def credential_lend(*, credential: Credential, project: Project, by: By) -> Proj
 @transaction.atomic
 def credential_unlend(*, credential: Credential, project: Project, by: By) -> None:
     """Take it back from a project, unless a live job there uses it."""
-    actor = require(by, credential.project_id, Role.ADMIN)
+    actor = require_to_connect(by, credential.project_id)
     if project.pk == credential.project_id:
         raise Conflict("A credential stays usable in the project that owns it; archive it instead.")
     credential = credential_locked(credential)

@@ -17,9 +17,8 @@ from jobs.opening import credential_seal, unsealed
 from jobs.signals import credential_changed
 from jobs.usage import credential_locked
 from openfn_platform.common.errors import Conflict, NotFound
-from openfn_platform.projects.actors import By, author_of, require
+from openfn_platform.projects.actors import By, author_of, require_to_connect
 from openfn_platform.projects.auditing import audit
-from openfn_platform.projects.models import Role
 
 KEPT = timedelta(days=7)
 MOST = 20  # of one body: who changes it every minute does not need every minute back
@@ -56,7 +55,7 @@ def credential_undo(
     *, credential: Credential, by: By, environment: str | None = None, earlier: str | None = None
 ) -> Credential:
     """Put earlier values back: the newest, or those that `earlier` names by id."""
-    require(by, credential.project_id, Role.ADMIN)
+    require_to_connect(by, credential.project_id)
     credential = credential_locked(credential)
     environment = environment or credential.project.environment
     found = earlier_values(credential=credential, environment=environment)

@@ -17,6 +17,12 @@ from openfn_platform.projects.locking import project_lock
 from openfn_platform.projects.models import Project, Role
 
 
+class WorkflowArchived(Conflict):
+    """This workflow was archived."""
+
+    code = "workflow_archived"
+
+
 @transaction.atomic
 def workflow_create(
     *, project: Project, name: str, by: By, key: str | None = None, description: str = ""
@@ -33,11 +39,15 @@ def workflow_create(
 
 
 @transaction.atomic
-def workflow_rename(*, workflow: Workflow, name: str, by: By, description: str | None = None) -> Workflow:
-    """Another name; the key stays."""
+def workflow_rename(
+    *, workflow: Workflow, by: By, name: str | None = None, description: str | None = None
+) -> Workflow:
+    """Another name or description; the key stays."""
     require(by, workflow.project_id, Role.EDITOR)
+    workflow = _locked(workflow)
     before = {"name": workflow.name, "description": workflow.description}
-    workflow.name = clean_name(name)
+    if name is not None:
+        workflow.name = clean_name(name)
     if description is not None:
         workflow.description = description
     row_save(workflow, only=["name", "description"])
@@ -53,9 +63,7 @@ def workflow_archive(*, workflow: Workflow, by: By) -> None:
     from jobs.editing import job_archive  # jobs are made with workflows there
 
     require(by, workflow.project_id, Role.EDITOR)
-    project_lock(workflow.project_id)
-    if workflow.archived_at is not None:
-        raise Conflict("This workflow was archived before.")
+    workflow = _locked(workflow)
     # All of them at once and in order, so that a run that pauses one of them cannot deadlock with us.
     jobs = workflow.jobs.select_for_update(no_key=True).filter(archived_at=None).order_by("pk")
     for job in list(jobs):
@@ -64,3 +72,13 @@ def workflow_archive(*, workflow: Workflow, by: By) -> None:
     workflow.save(update_fields=["archived_at"])
     audit("workflow archived", by, project=workflow.project, target=workflow)
     workflow_archived.send(sender=Workflow, workflow=workflow, by=by)
+
+
+def _locked(workflow: Workflow) -> Workflow:
+    """As it is now, brought up to date in place, with nobody else editing the project."""
+    project_lock(workflow.project_id)
+    fresh = Workflow.objects.select_for_update(no_key=True, of=("self",)).select_related("project")
+    workflow.refresh_from_db(from_queryset=fresh)
+    if workflow.archived_at is not None:
+        raise WorkflowArchived()
+    return workflow

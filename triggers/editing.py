@@ -17,7 +17,7 @@ from openfn_platform.common.saving import row_save
 from openfn_platform.common.text import clean_name
 from openfn_platform.projects.actors import By, author_of, require
 from openfn_platform.projects.auditing import audit, differences
-from openfn_platform.projects.locking import project_lock
+from openfn_platform.projects.locking import Guard, project_lock, unguarded
 from openfn_platform.projects.models import Role
 from triggers.circles import circles_refuse
 from triggers.due import debts_record, due_set
@@ -109,6 +109,7 @@ def trigger_change(
     spec: TriggerSpec | None = None,
     jobs: Sequence[Job] | None = None,
     settings: Mapping[str, Any] | None = None,
+    guard: Guard = unguarded,
 ) -> Trigger:
     """Change what is given. Without a new timing the next slot stays, so that none that is due gets lost."""
     require(by, trigger.project_id, Role.EDITOR)
@@ -117,6 +118,7 @@ def trigger_change(
     columns = columns_of(spec, project=trigger.project) if spec is not None else {}
     with transaction.atomic():
         trigger = _locked(trigger)
+        guard()
         present = _jobs_of(trigger)
         before = _snapshot(trigger, present)
         retimed = _timing_changes(trigger, columns)

@@ -12,10 +12,10 @@ from django.utils import timezone
 from openfn_platform.common.errors import Conflict, Invalid, NotFound
 from openfn_platform.common.saving import row_save
 from openfn_platform.common.text import clean_name
-from openfn_platform.projects.actors import By, require
+from openfn_platform.projects.actors import By, require_to_connect
 from openfn_platform.projects.auditing import audit, differences
 from openfn_platform.projects.locking import project_lock
-from openfn_platform.projects.models import Project, Role
+from openfn_platform.projects.models import Project
 from openfn_platform.projects.tokens import SHOWN, secret_digest, secret_make
 from triggers.models import Inbox, InboxAuth, Trigger, TriggerKind
 from triggers.models.inbox import InboxAccess
@@ -51,7 +51,7 @@ def inbox_create(
     duplicate_path: str = "",
 ) -> Inbox:
     """A new address: for all message triggers of the project, or for one of them only."""
-    require(by, project, Role.ADMIN)
+    require_to_connect(by, project)
     project_lock(project)
     if trigger is not None:
         _check_trigger(project, trigger)
@@ -82,7 +82,7 @@ def project_inbox(*, project: Project) -> Inbox:
 @transaction.atomic
 def inbox_change(*, inbox: Inbox, by: By, **values: Unpack[InboxValues]) -> Inbox:
     """Change what is given."""
-    require(by, inbox.project_id, Role.ADMIN)
+    require_to_connect(by, inbox.project_id)
     inbox = _locked(inbox)
     unknown = set(values) - set(InboxValues.__annotations__)
     if unknown:
@@ -105,7 +105,7 @@ def inbox_change(*, inbox: Inbox, by: By, **values: Unpack[InboxValues]) -> Inbo
 @transaction.atomic
 def inbox_archive(*, inbox: Inbox, by: By) -> None:
     """Nobody gets an answer at its address any more; the messages are kept."""
-    require(by, inbox.project_id, Role.ADMIN)
+    require_to_connect(by, inbox.project_id)
     inbox = _locked(inbox)
     inbox.archived_at = timezone.now()
     inbox.save(update_fields=["archived_at"])
@@ -117,7 +117,7 @@ def inbox_key_add(
     *, inbox: Inbox, name: str, by: By, expires_at: datetime | None = None
 ) -> tuple[InboxAuth, str]:
     """One more key and its text, which is not kept. Others stay valid, so that partners can change over."""
-    require(by, inbox.project_id, Role.ADMIN)
+    require_to_connect(by, inbox.project_id)
     inbox = _locked(inbox)
     if expires_at is not None and expires_at <= timezone.now():
         raise Invalid("The key would be expired from the start; choose a later time.", field="expires_at")
@@ -138,7 +138,7 @@ def inbox_key_add(
 @transaction.atomic
 def inbox_key_revoke(*, key: InboxAuth, by: By) -> None:
     """From the next message on it opens nothing."""
-    require(by, key.project_id, Role.ADMIN)
+    require_to_connect(by, key.project_id)
     if key.revoked_at is not None:
         raise Conflict("This key was revoked before.")
     key.revoked_at = timezone.now()

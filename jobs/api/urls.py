@@ -1,14 +1,15 @@
-"""Addresses of adaptors, jobs and workflows, below /api/v1/."""
+"""Addresses of adaptors, workflows and jobs, below /api/v1/."""
 
 from typing import Any
 
 from django.urls import path
 
 from jobs.api.adaptors import AdaptorListView, AdaptorView
-from jobs.api.views import JobViewSet, WorkflowViewSet
+from jobs.api.jobs import JobViewSet
+from jobs.api.workflows import WorkflowViewSet
 
-LIST: dict[str, Any] = {"get": "list"}
-ONE: dict[str, Any] = {"get": "retrieve"}
+LIST: dict[str, Any] = {"get": "list", "post": "create"}
+ONE: dict[str, Any] = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
 
 urlpatterns = [
     path("adaptors", AdaptorListView.as_view(), name="api-adaptors"),

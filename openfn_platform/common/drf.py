@@ -7,6 +7,7 @@ that is away is a 503 with `Retry-After`: the sender keeps its message and tries
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -82,6 +83,9 @@ def _platform_problem(exc: PlatformError) -> HttpResponse:
     field = exc.context.get("field")
     if isinstance(field, str):
         extra["field"] = field
+    findings = exc.context.get("findings")  # of code: each with its line
+    if isinstance(findings, list):
+        extra["findings"] = findings
     # A partner's status, which an adaptor's error carries, is not the status of our answer.
     status = int(getattr(exc, "api_status", exc.status))
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
@@ -102,9 +106,15 @@ def _api_problem(exc: exceptions.APIException) -> HttpResponse:
         status = 401
         headers.setdefault("WWW-Authenticate", "Bearer")
     if isinstance(exc.detail, dict | list):
-        sentences = list(_sentences(exc.detail))
+        found = list(_sentences(exc.detail))
+        extra = {"field": found[0][0]} if found and found[0][0] else {}
         return problem(
-            status=status, code="invalid", detail=" ".join(sentences), headers=headers, errors=exc.detail
+            status=status,
+            code="invalid",
+            detail=" ".join(f"{path}: {said}" if path else said for path, said in found),
+            headers=headers,
+            errors=exc.detail,
+            **extra,
         )
     return problem(status=status, code=str(exc.detail.code), detail=str(exc.detail), headers=headers)
 
@@ -113,12 +123,16 @@ def _fields(exc: ValidationError) -> dict[str, list[str]]:
     return exc.message_dict if hasattr(exc, "error_dict") else {"": exc.messages}
 
 
-def _sentences(detail: Any, path: str = "") -> Any:
+def _sentences(detail: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Where, and what is wrong there: `connections.1.alias`."""
     if isinstance(detail, dict):
         for key, value in detail.items():
-            yield from _sentences(value, f"{path}.{key}" if path else str(key))
+            inner = path if key == "non_field_errors" else f"{path}.{key}" if path else str(key)
+            yield from _sentences(value, inner)
     elif isinstance(detail, list):
-        for value in detail:
-            yield from _sentences(value, path)
+        for number, value in enumerate(detail):
+            # Errors of a list's items come as objects in their places, errors of one field as texts.
+            nested = isinstance(value, dict | list) and path
+            yield from _sentences(value, f"{path}.{number}" if nested else path)
     else:
-        yield f"{path}: {detail}" if path and path != "non_field_errors" else str(detail)
+        yield path, str(detail)

@@ -19,6 +19,7 @@ from openfn_platform.common.errors import PlatformError
 from openfn_platform.common.models import KEY_LENGTH, as_uuid
 
 LONGEST = 500
+FIELDS = "fields"
 
 _KEY = re.compile(rf"[a-z0-9-]{{1,{KEY_LENGTH}}}")
 _WHOLE = re.compile(r"[0-9]{1,10}")
@@ -136,6 +137,17 @@ def whole_number(name: str, text: str, *, least: int, most: int) -> int:
     if not _WHOLE.fullmatch(text) or not least <= int(text) <= most:
         raise BadParameter(f"`{name}` must be a whole number from {least:,} to {most:,}.", field=name)
     return int(text)
+
+
+def fields_wanted(request: Request, known: Iterable[str] | None = None) -> list[str] | None:
+    """The names in `fields=`; None where it is not given. With `known` they are held against it."""
+    text = request.query_params.get(FIELDS)
+    if text is None:
+        return None
+    wanted = [name.strip() for name in text.split(",")]
+    if known is not None and not set(wanted) <= set(known):
+        raise BadParameter(f"`{FIELDS}` must be one or more of: {', '.join(known)}.", field=FIELDS)
+    return wanted
 
 
 def parameters_check(given: QueryDict, known: Sequence[str]) -> None:

@@ -94,6 +94,16 @@ class Actor:
         own = self.role_in(project)
         return own is not None and RANK[own] >= RANK[role]
 
+    def may_connect(self, project: Project | uuid.UUID) -> bool:
+        """Whether the actor may set up how the project speaks to other systems: its credentials and inboxes.
+
+        Those are an administrator's. Who makes a token with the scope `deploy` is one, and hands this on with it;
+        members, tokens and the project itself stay out of its reach.
+        """
+        if self.may(project, Role.ADMIN):
+            return True
+        return self.token is not None and Scope.DEPLOY in self.token.scopes and self.may(project, Role.EDITOR)
+
     def may_see_data(self, project: Project | uuid.UUID) -> bool:
         """Payloads, states, traces, logs: the personal data of patients."""
         if self.is_superuser:
@@ -127,6 +137,12 @@ def require(actor: By, project: Project | uuid.UUID, role: Role) -> Actor:
     if not actor.may(project, role):
         raise NotAllowed(f"Only {_article(role)} or higher may do that in this project.", role=role.value)
     return actor
+
+
+def require_to_connect(actor: By, project: Project | uuid.UUID) -> Actor:
+    """As `require` for an administrator, but a token with the scope `deploy` will do."""
+    actor = as_actor(actor)
+    return actor if actor.may_connect(project) else require(actor, project, Role.ADMIN)
 
 
 def require_superuser(actor: By) -> Actor:

@@ -7,12 +7,24 @@ An advisory lock and not the project's row: a run that ends may pause its job, w
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 
 from django.db import connection
 
 from openfn_platform.projects.models import Project
 
 _SEED = 4712  # the claim has a seed of its own: editing never makes runs wait
+
+
+Guard = Callable[[], None]
+"""What a verb asks once it holds its locks; raises when the caller's picture of the thing is out of date.
+
+Most callers simply hold the locks already. Verbs that do slow work first, without a lock, take a guard.
+"""
+
+
+def unguarded() -> None:
+    """Whatever it is by now."""
 
 
 def project_lock(project: Project | uuid.UUID) -> None:

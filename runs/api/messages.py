@@ -41,6 +41,7 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Message]
         Prefetch("work_orders", WorkOrder.objects.only("message", "project"))
     ).defer("matching")
     serializer_class = MessageSerializer
+    shows = {"retrieve": MessageDetailSerializer}
     parameters = (
         of_id("inbox", "That arrived at this inbox.", path="inbox_id"),
         of_flag("matched", "Only those that started something, or only those that did not.", path="matched"),
@@ -57,7 +58,7 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Message]
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         message = self.get_object()
         matching = matching_explain(message=message, reasons=self.actor.may_see_data(self.project))
-        return Response(MessageDetailSerializer(message, context={"matching": matching}).data)
+        return Response(self.get_serializer(message, context={"matching": matching}).data)
 
     @extend_schema(
         operation_id="messages_body",

@@ -41,6 +41,25 @@ class Caller:
             query_params=parameters or None,
         )
 
+    def send(self, method: str, path: str, body: Any = None, *, match: str | None = None) -> Any:
+        """A change. `match` goes into If-Match; None: what is read from there at that moment."""
+        if match is None:
+            match = self.get(path).headers.get("ETag", "*")
+        headers = {**self.headers, "if-match": match} if match else self.headers
+        content = b"" if body is None else json.dumps(body).encode()
+        return self.client.generic(
+            method, address(path), content, content_type="application/json", headers=headers
+        )
+
+    def patch(self, path: str, body: Any, *, match: str | None = None) -> Any:
+        return self.send("PATCH", path, body, match=match)
+
+    def put(self, path: str, body: Any, *, match: str | None = None) -> Any:
+        return self.send("PUT", path, body, match=match)
+
+    def delete(self, path: str, *, match: str | None = None) -> Any:
+        return self.send("DELETE", path, match=match)
+
     def results(self, path: str, **parameters: Any) -> list[dict[str, Any]]:
         answer = self.get(path, **parameters)
         assert answer.status_code == 200, answer.content

@@ -21,10 +21,16 @@ def test_a_job_says_which_version_is_live(api: Caller, clinic: Clinic):
         "id": str(job.pk),
         "key": "register-patient",
         "name": "Register-patient",
+        "description": "",
         "workflow": str(clinic.workflow.pk),
         "state": "on",
+        "paused_reason": None,
+        "max_concurrency": None,
+        "retry_frees_lane": False,
         "live_version": 1,
         "latest_version": draft.number,
+        "inserted_at": told["inserted_at"],
+        "archived_at": None,
     }
     assert api.results("jobs", workflow="main", state="on,paused") == [told]
     assert api.results("jobs", archived="true") == []

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from openfn_platform.common.errors import NotAllowed, NotFound
-from openfn_platform.projects.actors import NOBODY, PLATFORM, Actor, require, require_superuser
-from openfn_platform.projects.founding import project_archive
+from openfn_platform.projects.actors import (
+    NOBODY,
+    PLATFORM,
+    Actor,
+    require,
+    require_superuser,
+    require_to_connect,
+)
+from openfn_platform.projects.founding import project_archive, project_change
+from openfn_platform.projects.membering import member_add
 from openfn_platform.projects.models import Membership, Project, Role, Scope
 from openfn_platform.projects.scoping import scoped, visible_projects
+from openfn_platform.projects.tokens import token_create
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -81,6 +92,43 @@ def test_a_token_may_what_its_scopes_say(cast, scopes, role, data):
 def test_a_token_that_a_superuser_made_is_no_superuser(cast):
     token, _ = factories.token(cast.project, Scope.DEPLOY)
     assert not Actor(user=cast.superuser, token=token).is_superuser
+
+
+@pytest.mark.parametrize("scope", list(Scope))
+def test_only_deploy_hands_on_the_right_to_connect_other_systems(cast, scope):
+    token, _ = factories.token(cast.project, scope)
+    actor = Actor(token=token)
+    assert actor.may_connect(cast.project) is (scope == Scope.DEPLOY)
+    assert not actor.may(cast.project, Role.ADMIN)  # members, tokens and settings stay with people
+    assert not actor.may_connect(Membership.objects.get(user=cast.outsider).project_id)
+    if scope == Scope.DEPLOY:
+        require_to_connect(actor, cast.project)
+    else:
+        with pytest.raises((NotAllowed, NotFound)):
+            require_to_connect(actor, cast.project)
+
+
+def test_of_people_administrators_and_owners_connect_other_systems(cast):
+    roles = [role for role in RANKS if Actor(user=cast.of(role)).may_connect(cast.project)]
+    assert roles == [Role.ADMIN, Role.OWNER]
+    with pytest.raises(NotAllowed, match="an admin or higher"):
+        require_to_connect(cast.editor, cast.project)
+    with pytest.raises(NotFound):
+        require_to_connect(cast.outsider, cast.project)
+
+
+def test_a_token_never_makes_tokens_or_members_or_changes_its_project(cast):
+    token, _ = factories.token(cast.project, *Scope)
+    by = Actor(token=token)
+    deeds = (
+        partial(token_create, project=cast.project, name="mine", scopes=[Scope.READ], by=by),
+        partial(member_add, project=cast.project, user=cast.outsider, role=Role.VIEWER, by=by),
+        partial(project_change, project=cast.project, by=by, name="Mine"),
+        partial(project_archive, project=cast.project, by=by),
+    )
+    for deed in deeds:
+        with pytest.raises(NotAllowed):
+            deed()
 
 
 def test_memberships_are_loaded_once(cast, django_assert_num_queries):

@@ -19,7 +19,9 @@ from triggers.models import Trigger, TriggerKind
     ),
 )
 class TriggerViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Trigger]):
-    queryset = Trigger.objects.select_related("project").prefetch_related("trigger_jobs")
+    queryset = Trigger.objects.select_related("project")
+    loads = {"jobs": lambda rows: rows.prefetch_related("trigger_jobs")}
+    volatile = frozenset({"next_slot_at"})
     serializer_class = TriggerSerializer
     parameters = (
         of_id_or_key("workflow", "Triggers of this workflow, by id or key.", path="workflow"),

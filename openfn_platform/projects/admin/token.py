@@ -25,7 +25,8 @@ class TokenForm(forms.ModelForm):  # type: ignore[type-arg]  # stubs want a para
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         initial=[Scope.READ],
         label="It may",
-        help_text="Give as little as the program needs.",
+        help_text="Give as little as the program needs. With “deploy” you hand on a right of administrators: it makes "
+        "and replaces credentials and inbox keys. It never reads a secret, and never touches members or tokens.",
     )
 
     class Meta:

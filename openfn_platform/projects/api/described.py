@@ -30,3 +30,7 @@ def problem_of(status: int, sentence: str) -> dict[tuple[int, str], OpenApiRespo
 not_found: dict[Any, Any] = dict(problem_of(404, "There is none by that id in the token's project."))
 bad_body: dict[Any, Any] = dict(problem_of(400, "The body cannot be used; `detail` says why."))
 not_now: dict[Any, Any] = dict(problem_of(409, "That is not possible in the present state."))
+unusable: dict[Any, Any] = dict(problem_of(422, "A value cannot be used; `detail` says why, `field` where."))
+put_away: dict[Any, Any] = {
+    204: OpenApiResponse(description="It is put away; what happened with it is kept.")
+}

@@ -131,7 +131,10 @@ class Migration(migrations.Migration):
                                 ("read", "Read everything but payloads"),
                                 ("read-data", "Read payloads, states and logs too"),
                                 ("operate", "Start, retry, cancel"),
-                                ("deploy", "Change jobs and triggers"),
+                                (
+                                    "deploy",
+                                    "Change workflows, jobs and triggers, and as an administrator credentials and inboxes",
+                                ),
                             ],
                             max_length=12,
                         ),

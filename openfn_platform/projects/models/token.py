@@ -13,7 +13,7 @@ class Scope(models.TextChoices):
     READ = "read", "Read everything but payloads"
     READ_DATA = "read-data", "Read payloads, states and logs too"
     OPERATE = "operate", "Start, retry, cancel"
-    DEPLOY = "deploy", "Change jobs and triggers"
+    DEPLOY = "deploy", "Change workflows, jobs and triggers, and as an administrator credentials and inboxes"
 
 
 class ApiToken(Row):

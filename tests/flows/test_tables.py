@@ -17,7 +17,7 @@ from openfn_platform.projects.actors import PLATFORM
 from runs.models import HttpExchange, Run, RunMode
 from runs.retrying import run_retry
 from runs.starting import job_start
-from tests.flows.world import Engine, World, final_of, log_of, make_due, outcome
+from tests.flows.world import Engine, World, final_of, log_of, outcome
 
 CANARY = "canary-jane-doe"
 
@@ -94,14 +94,13 @@ def test_a_retry_writes_the_same_again_without_a_trace(world: World, engine: Eng
     code = """
 tables.seen.set("a", {"n": 1})
 mine = tables.seen.set("claim", 1, if_absent=True)
-if run.attempt == 1: raise ConnectionError("once more")
+if run.attempt == 1: fail("once more")
 state.data = mine
 """
-    ran(world, engine, code, max_attempts=2, first_wait_seconds=1)
-    make_due(*world.runs())
+    first = ran(world, engine, code)
+    second = run_retry(run=first, by=world.owner)
     engine.drain()
-    first, second = world.runs()
-    assert (outcome(first), result(second)) == ("failed:ConnectionError", True)
+    assert (outcome(first), result(second)) == ("failed:JobError", True)
     assert stored(made) == {"a": {"n": 1}, "claim": 1}
     assert [change.kind for change in TableChange.objects.all()] == ["made", "made"]
     assert result(ran(world, engine, "state.data = tables.seen.set('claim', 2, if_absent=True)")) is False
@@ -233,8 +232,8 @@ def test_a_big_value_passes_also_where_the_state_must_be_small(world: World, eng
 
 
 def test_a_run_takes_the_library_as_it_is_live_and_says_which(world: World, engine: Engine):
-    module(world, "from library import codes\ndef name_of(code): return codes.clean(code) + '!'")
     module(world, "def clean(code): return code.strip()", key="codes")
+    module(world, "from library import codes\ndef name_of(code): return codes.clean(code) + '!'")
     module(world, "x = 1", key="unused")
     job = world.job("from library import facilities\nstate.data = facilities.name_of(' a ')")
     run = job_start(job=job)

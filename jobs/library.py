@@ -35,6 +35,12 @@ class ModuleArchived(Conflict):
     code = "module_archived"
 
 
+class ModuleSavedMeanwhile(Conflict):
+    """Somebody saved this module while you were writing; look at what they changed, then save again."""
+
+    code = "module_saved_meanwhile"
+
+
 class LibraryTooBig(Conflict):
     """The modules of the library that this job uses have more than two million characters together."""
 
@@ -96,8 +102,13 @@ def module_check(*, project: Project | uuid.UUID, code: str) -> list[Finding]:
     )
 
 
-def module_save(*, module: LibraryModule, code: str, by: By, note: str = "") -> LibraryVersion:
-    """A new version. Without errors every run that starts from now on takes it."""
+def module_save(
+    *, module: LibraryModule, code: str, by: By, note: str = "", based_on: int | None = None
+) -> LibraryVersion:
+    """A new version. Without errors every run that starts from now on takes it.
+
+    Raises ModuleSavedMeanwhile when `based_on` is given and is not the newest version's number.
+    """
     require(by, module.project_id, Role.EDITOR)
     code = code.replace("\r\n", "\n").replace("\r", "\n")
     # Before the transaction: a slow check shall hold no lock.
@@ -106,6 +117,8 @@ def module_save(*, module: LibraryModule, code: str, by: By, note: str = "") -> 
     with transaction.atomic():
         module = _locked(module)
         newest = module.versions.order_by("-number").values_list("number", flat=True).first()
+        if based_on is not None and based_on != (newest or 0):
+            raise ModuleSavedMeanwhile()
         version = LibraryVersion(
             project_id=module.project_id,
             module=module,

@@ -16,6 +16,7 @@ from django.db.models import Q, Sum, Value
 from django.db.models.functions import Now
 
 from jobs.attempts import attempts_forget
+from jobs.row_history import row_changes_forget, rows_expire
 from jobs.undoing import earlier_values_forget
 from runs import ending as endings
 from runs import holds
@@ -50,6 +51,8 @@ def sweep(*, rung_by: str) -> None:
         heartbeats_forget,
         earlier_values_forget,
         attempts_forget,
+        rows_expire,
+        row_changes_forget,
     ]
     for duty in duties:
         try:

@@ -12,10 +12,10 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jobs.models import Workflow
+from jobs.models import LibraryModule, Table, Workflow
 from tests.api.cast import Caller, Clinic, problem
 
-LISTS = ("work-orders", "runs", "messages", "jobs", "triggers", "workflows", "incidents")
+LISTS = ("work-orders", "runs", "messages", "jobs", "triggers", "workflows", "incidents", "tables", "library")
 
 
 def fill(clinic: Clinic, count: int) -> None:
@@ -26,7 +26,10 @@ def fill(clinic: Clinic, count: int) -> None:
         clinic.message({"n": 1})
         clinic.run(job=job)
         clinic.incident(taken_by=clinic.owner)
-        Workflow.objects.create(project=clinic.project, key=f"w-{uuid.uuid4().hex[:8]}", name="W")
+        key = uuid.uuid4().hex[:8]
+        Workflow.objects.create(project=clinic.project, key=f"w-{key}", name="W")
+        Table.objects.create(project=clinic.project, key=f"t-{key}", name="T")
+        LibraryModule.objects.create(project=clinic.project, key=f"m_{key}", name="M")
 
 
 def queries(api: Caller, path: str) -> int:

@@ -9,6 +9,10 @@ import pytest
 from django.urls import get_resolver
 from django.utils import timezone
 
+from jobs.models import LibraryModule, LibraryVersion, Table, TableChange
+from jobs.rows import row_set
+from jobs.tables import table_create
+from openfn_platform.projects.actors import PLATFORM
 from openfn_platform.projects.models import ApiToken, Project
 from openfn_platform.projects.tokens import token_create, token_revoke
 from runs.models import Run, RunState, WorkOrder
@@ -56,6 +60,28 @@ TABLE: dict[str, tuple[str, tuple[str, ...], str]] = {
     "api-jobs POST": ("POST", DEPLOY, "deploy"),
     "api-job PATCH": ("PATCH", OPERATE, "operate"),
     "api-job DELETE": ("DELETE", DEPLOY, "deploy"),
+    "api-tables": ("GET", READ, "read"),
+    "api-tables POST": ("POST", DEPLOY, "deploy"),
+    "api-table": ("GET", READ, "read"),
+    "api-table PATCH": ("PATCH", DEPLOY, "deploy"),
+    "api-table DELETE": ("DELETE", DEPLOY, "deploy"),
+    "api-table-rows": ("GET", DATA, "read-data"),
+    "api-table-rows POST": ("POST", DEPLOY, "deploy"),
+    "api-table-row": ("GET", DATA, "read-data"),
+    "api-table-row PUT": ("PUT", DEPLOY, "deploy"),
+    "api-table-row DELETE": ("DELETE", DEPLOY, "deploy"),
+    "api-table-csv": ("GET", DATA, "read-data"),
+    "api-table-csv POST": ("POST", DEPLOY, "deploy"),
+    "api-table-history": ("GET", DATA, "read-data"),
+    "api-table-restore": ("POST", DEPLOY, "deploy"),
+    "api-library": ("GET", READ, "read"),
+    "api-library POST": ("POST", DEPLOY, "deploy"),
+    "api-library-module": ("GET", READ, "read"),
+    "api-library-module PATCH": ("PATCH", DEPLOY, "deploy"),
+    "api-library-module DELETE": ("DELETE", DEPLOY, "deploy"),
+    "api-library-versions": ("GET", READ, "read"),
+    "api-library-versions POST": ("POST", DEPLOY, "deploy"),
+    "api-library-version": ("GET", READ, "read"),
     "api-incidents": ("GET", READ, "read"),
     "api-incident": ("GET", READ, "read"),
     "api-incident-take": ("POST", OPERATE, "operate"),
@@ -67,6 +93,13 @@ BODIES: dict[str, Any] = {
     "api-workflow PATCH": {"description": "Changed by a token"},
     "api-jobs POST": {"name": "Made by a token"},
     "api-job PATCH": {"state": "paused"},
+    "api-tables POST": {"name": "Made by a token"},
+    "api-table PATCH": {"description": "Changed by a token"},
+    "api-table-rows POST": {"rows": [{"key": "12", "value": 1}]},
+    "api-table-row PUT": {"value": 1},
+    "api-library POST": {"key": "made_by_a_token"},
+    "api-library-module PATCH": {"description": "Changed by a token"},
+    "api-library-versions POST": {"code": "x = 1"},
 }
 SHOWS_DATA = {name for name, row in TABLE.items() if row[1] == DATA}
 # Open to all who may read; what in it is data, only to those who may see that.
@@ -99,6 +132,7 @@ def address_of(row: str, things: dict[str, Any]) -> str:
     if name.startswith("api-run-cancel"):
         noun = "waiting"
     path = ADDRESSES[name].replace("<str:key>", "generic_json").replace("<str:name>", "http")
+    path = path.replace("<path:row>", CANARY).replace("<str:number>", "1")
     return "/" + path.replace("<str:id>", str(things.get(noun, UNKNOWN))).replace("<str:seq>", "1")
 
 
@@ -115,13 +149,30 @@ def things_of(clinic: Clinic) -> dict[str, Any]:
         "trigger": trigger.pk,
         "workflow": clinic.workflow.pk,
         "incident": clinic.incident().pk,
+        **_shared(clinic),
     }
+
+
+def _shared(clinic: Clinic) -> dict[str, Any]:
+    """A table with a row that was changed, and a module of the library."""
+    number = Table.objects.count()
+    table = table_create(project=clinic.project, name=f"Table {number}", by=PLATFORM)
+    for value in (f"{CANARY} once", CANARY):
+        row_set(table=table, key=CANARY, value=value, by=PLATFORM)
+    module = LibraryModule.objects.create(project=clinic.project, key=f"module_{number}", name="Module")
+    LibraryVersion.objects.create(project=clinic.project, module=module, number=1, code="x = 1")
+    change = TableChange.objects.filter(table=table).latest("id").pk
+    return {"table": table.pk, "library": module.pk, "change": change}
 
 
 def ask(caller: Caller, name: str, things: dict[str, Any]) -> Any:
     method, path = TABLE[name][0], address_of(name, things)
     if method == "GET":
         return caller.get(path)
+    if name == "api-table-csv POST":
+        return caller.client.post(path, b"key,value\n1,a\n", content_type="text/csv", headers=caller.headers)
+    if name == "api-table-restore":
+        return caller.post(path, {"change": things.get("change", 1)})
     if method == "POST":
         return caller.post(path, BODIES.get(name))
     return caller.send(method, path, BODIES.get(name), match="*")

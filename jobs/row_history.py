@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, Value
 from django.db.models.functions import Now
 
 from jobs.models import ChangeKind, Table, TableChange, TableRow, TableUpload
@@ -15,7 +14,6 @@ from openfn_platform.projects.actors import By, require
 from openfn_platform.projects.models import Role
 
 AT_ONCE = 500
-MOST_TABLES = 50  # of one round of the sweep
 # The last changes of a key are kept as long as it is there; of one that was removed, so long.
 REMOVED_KEPT = timedelta(days=90)
 
@@ -67,9 +65,9 @@ SELECT count(*), coalesce(sum(size), 0) FROM gone
 
 def rows_expire() -> int:
     """For the sweep: remove rows whose time is over, with what their history had of them. Returns how many."""
-    due = TableRow.objects.filter(table=OuterRef("pk"), expires_at__lte=Now())
+    first = TableRow.objects.filter(expires_at__lte=Now()).order_by("expires_at")
     done = 0
-    for key in list(Table.objects.filter(Exists(due)).values_list("pk", flat=True)[:MOST_TABLES]):
+    for key in dict.fromkeys(first.values_list("table_id", flat=True)[:AT_ONCE]):
         with transaction.atomic():
             # Locked first, as everybody does who writes rows; one that is being written waits for the next round.
             table = Table.objects.select_for_update(no_key=True, skip_locked=True).filter(pk=key).first()
@@ -83,14 +81,18 @@ def rows_expire() -> int:
     return done
 
 
+_ENDED = """
+WITH ended AS (
+    SELECT table_id, key, id FROM table_change WHERE kind IN ('removed', 'expired') AND at < now() - %(kept)s
+    ORDER BY at LIMIT %(most)s
+)
+DELETE FROM table_change c USING ended e WHERE c.table_id = e.table_id AND c.key = e.key AND c.id <= e.id
+"""
+
+
 def row_changes_forget() -> int:
     """For the sweep: changes of keys that were removed long ago, and uploads that nobody brought in."""
     TableUpload.objects.filter(keep_until__lte=Now()).delete()
-    ended = TableChange.objects.filter(
-        kind__in=[ChangeKind.REMOVED, ChangeKind.EXPIRED], at__lt=Now() - Value(REMOVED_KEPT)
-    )
-    pairs = list(ended.order_by("at").values_list("table_id", "key", "pk")[:AT_ONCE])
-    done = 0
-    for table_id, key, last in pairs:
-        done += TableChange.objects.filter(table_id=table_id, key=key, pk__lte=last).delete()[0]
-    return done
+    with connection.cursor() as cursor:
+        cursor.execute(_ENDED, {"kept": REMOVED_KEPT, "most": AT_ONCE})
+        return int(cursor.rowcount)

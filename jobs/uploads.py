@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from jobs.models import Table, TableUpload
 from jobs.sheets import BadSheet
+from openfn_platform.common.errors import NotAllowed
 from openfn_platform.common.text import one_line
 from openfn_platform.projects.actors import By, author_of, require
 from openfn_platform.projects.models import Role
@@ -33,11 +34,14 @@ def upload_park(*, table: Table, name: str, chunks: Iterable[bytes], by: By) -> 
             )
         packed.append(packer.compress(chunk))
     packed.append(packer.flush())
-    TableUpload.objects.filter(table=table, user=author_of(by)).delete()
+    user = author_of(by)
+    if user is None:
+        raise NotAllowed("Only a person can park a file; a program brings it in at once.")
+    TableUpload.objects.filter(table=table, user=user).delete()
     return TableUpload.objects.create(
         project_id=table.project_id,
         table=table,
-        user=author_of(by),
+        user=user,
         name=one_line(name, 120),
         body=b"".join(packed),
         keep_until=timezone.now() + KEPT,

@@ -26,7 +26,7 @@ from jobs.admin.table_forms import (
 )
 from jobs.models import Table, TableRow
 from jobs.row_history import row_changes, row_restore
-from jobs.rows import row_get, row_remove, row_set, rows_page
+from jobs.rows import row_get, row_set, rows_page, rows_remove
 from jobs.sheet_loading import Brought, SheetMode, sheet_bring_in
 from jobs.sheet_writing import sheet_write
 from jobs.tables import table_change
@@ -121,9 +121,7 @@ def _changed(request: HttpRequest, table: Table, key: str) -> tuple[str, ValueFo
         return ("The earlier value is back." if done else "", None)
     if "remove" in request.POST:
         version = _version(request)
-        removed = _tried(
-            None, lambda: row_remove(table=table, key=key, by=by, version=version) or True, request
-        )
+        removed = _tried(None, lambda: rows_remove(table=table, keys=[key], by=by, version=version), request)
         return (f"“{one_line(key, 60)}” was removed; its history is kept." if removed else "", None)
     if not form.is_valid():
         return "", form

@@ -57,25 +57,29 @@ class ModuleChangeSerializer(StrictSerializer):
 
 
 class ModuleMakeSerializer(ModuleChangeSerializer):
-    key = Text(max_length=40, help_text="Its name in code: `from library import facilities`. It stays for good.")
+    key = Text(
+        max_length=40, help_text="Its name in code: `from library import facilities`. It stays for good."
+    )
 
 
 class VersionListedSerializer(serializers.ModelSerializer[LibraryVersion]):
     inserted_at = serializers.DateTimeField(source="created_at", read_only=True)
     author = serializers.CharField(source="author.email", default=None, read_only=True, allow_null=True)
-    errors = serializers.SerializerMethodField(help_text="How many; with any it is not taken by runs.")
+    error_count = serializers.SerializerMethodField(help_text="How many; with any it is not taken by runs.")
 
     class Meta:
         model = LibraryVersion
-        fields = ("id", "number", "author", "note", "errors", "inserted_at")
+        fields = ("id", "number", "author", "note", "error_count", "inserted_at")
         read_only_fields = fields
 
-    def get_errors(self, version: LibraryVersion) -> int:
+    def get_error_count(self, version: LibraryVersion) -> int:
         return sum(finding["severity"] == "error" for finding in version.findings)
 
 
 class VersionSerializer(VersionListedSerializer):
-    findings = serializers.JSONField(read_only=True, help_text="What the check said: line, severity, message …")
+    findings = serializers.JSONField(
+        read_only=True, help_text="What the check said: line, severity, message …"
+    )
 
     class Meta:
         model = LibraryVersion

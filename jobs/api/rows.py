@@ -38,7 +38,9 @@ from openfn_platform.projects.models import Role
 LARGEST_PAGE = 1_000
 PIECE = 64_000
 
-_changed = dict(problem_of(412, "The row is not (or no longer) what the condition says; nothing was changed."))
+_changed = dict(
+    problem_of(412, "The row is not (or no longer) what the condition says; nothing was changed.")
+)
 _PREFIX = OpenApiParameter("prefix", str, description="Only keys that begin so, character by character.")
 _PAGE = [
     OpenApiParameter(CURSOR, str, description="Where the page begins. Do not make one up: follow `next`."),
@@ -48,7 +50,9 @@ _IF = [
     OpenApiParameter(
         "If-Match", str, OpenApiParameter.HEADER, description="Only if the row still has this ETag."
     ),
-    OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="`*`: only if it is not there."),
+    OpenApiParameter(
+        "If-None-Match", str, OpenApiParameter.HEADER, description="`*`: only if it is not there."
+    ),
 ]
 
 
@@ -89,7 +93,7 @@ _TTL = "How long it shall be there; left out: for good."
 
 
 class RowPutSerializer(StrictSerializer):
-    value = serializers.JSONField(allow_null=True, help_text="Anything that JSON has.")  # type: ignore[assignment]  # a name that DRF does not use here
+    value = serializers.JSONField(allow_null=True, help_text="Anything that JSON has.")
     ttl_seconds = Whole(min_value=1, required=False, help_text=_TTL)
 
 
@@ -99,7 +103,7 @@ class RowItemSerializer(StrictSerializer):
 
 
 class RowsPutSerializer(StrictSerializer):
-    rows = RowItemSerializer(many=True, allow_empty=False, max_length=MOST_AT_ONCE)
+    rows = RowItemSerializer(many=True, allow_empty=False, max_length=MOST_AT_ONCE)  # type: ignore[call-arg]  # the stubs do not know that lists have one
     ttl_seconds = Whole(min_value=1, required=False, help_text=_TTL)
 
     def validate_rows(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -155,7 +159,7 @@ class SheetParser(BaseParser):
         stream: IO[Any],
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
-    ) -> Iterator[bytes]:
+    ) -> Any:
         length = int((parser_context or {})["request"].META.get("CONTENT_LENGTH") or 0)
         if length > MOST_BYTES:
             raise SheetTooLarge(f"The CSV is larger than {MOST_BYTES // 1_000_000} MB; bring it in in parts.")
@@ -211,7 +215,7 @@ class RowViewSet(_OfTable):
         rows = rows_page(table=table, prefix=self._text("prefix"), after=after, size=size + 1)
         more = len(rows) > size
         following = next_address(request, **{CURSOR: _made(rows[size - 1].key)}) if more else None
-        return page_response(RowSerializer(rows[:size], many=True).data, following)
+        return page_response([*RowSerializer(rows[:size], many=True).data], following)
 
     @extend_schema(
         operation_id="table_rows_bulk",
@@ -332,7 +336,7 @@ class RowHistoryViewSet(_OfTable):
         rows = row_changes(table=table, key=self._text("key"), before=before, size=size + 1)
         more = len(rows) > size
         following = next_address(request, **{CURSOR: str(rows[size - 1].pk)}) if more else None
-        return page_response(ChangeSerializer(rows[:size], many=True).data, following)
+        return page_response([*ChangeSerializer(rows[:size], many=True).data], following)
 
     @extend_schema(
         operation_id="table_history_restore",
@@ -394,7 +398,8 @@ class SheetViewSet(_OfTable):
             "dry": self._flag("dry_run"),
             "leave_out_bad": self._flag("leave_out_bad"),
         }
-        brought = sheet_bring_in(table=table, chunks=request.data, by=self.actor, **options)
+        chunks: Any = request.data
+        brought = sheet_bring_in(table=table, chunks=chunks, by=self.actor, **options)
         return Response(BroughtSerializer(brought).data)
 
     def _mode(self) -> SheetMode:

@@ -452,6 +452,14 @@ class Migration(migrations.Migration):
             index=models.Index(fields=["table", "id"], name="table_change_newest"),
         ),
         migrations.AddIndex(
+            model_name="tablechange",
+            index=models.Index(
+                condition=models.Q(("kind__in", ["removed", "expired"])),
+                fields=["at"],
+                name="table_change_ended",
+            ),
+        ),
+        migrations.AddIndex(
             model_name="tablerow",
             index=models.Index(
                 condition=models.Q(("expires_at__isnull", False)),

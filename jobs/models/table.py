@@ -142,6 +142,11 @@ class TableChange(models.Model):
         indexes = [
             models.Index(fields=["table", "key", "id"], name="table_change_of_key"),
             models.Index(fields=["table", "id"], name="table_change_newest"),
+            models.Index(
+                fields=["at"],
+                name="table_change_ended",
+                condition=models.Q(kind__in=[ChangeKind.REMOVED, ChangeKind.EXPIRED]),
+            ),
         ]
 
     def __str__(self) -> str:

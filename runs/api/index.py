@@ -13,7 +13,18 @@ from rest_framework.response import Response
 
 from openfn_platform.projects.api.base import TokenView
 
-LISTS = ("work-orders", "runs", "messages", "jobs", "triggers", "workflows", "incidents", "sent", "tables", "library")
+LISTS = (
+    "work-orders",
+    "runs",
+    "messages",
+    "jobs",
+    "triggers",
+    "workflows",
+    "incidents",
+    "sent",
+    "tables",
+    "library",
+)
 
 
 class IndexView(TokenView):

@@ -81,7 +81,9 @@ def test_who_saw_an_older_table_does_not_change_it(api: Caller, table: Table):
     put(table, a=1)  # rows are no change of the table itself
     assert api.patch("tables/facilities", {"name": "A"}, match=seen).status_code == 200
     problem(api.patch("tables/facilities", {"name": "B"}, match=seen), 412)
-    problem(api.client.patch("/api/v1/tables/facilities", b"{}", "application/json", headers=api.headers), 428)
+    problem(
+        api.client.patch("/api/v1/tables/facilities", b"{}", "application/json", headers=api.headers), 428
+    )
 
 
 # --- rows ---------------------------------------------------------------------------------------------
@@ -285,9 +287,9 @@ def test_exports_stand_in_the_audit(api: Caller, table: Table):
 def test_a_module_is_made_saved_and_put_away(api: Caller):
     assert api.post("library", {"key": "facilities"}).status_code == 201
     saved = api.post("library/facilities/versions", {"code": "def f():\n    return 1\n", "based_on": 0})
-    assert (saved.status_code, saved.json()["number"], saved.json()["errors"]) == (201, 1, 0)
+    assert (saved.status_code, saved.json()["number"], saved.json()["error_count"]) == (201, 1, 0)
     broken = api.post("library/facilities/versions", {"code": "def f(:", "note": "half"})
-    assert (broken.json()["number"], broken.json()["errors"]) == (2, 1)
+    assert (broken.json()["number"], broken.json()["error_count"]) == (2, 1)
     assert broken.json()["findings"][0]["line"] == 1
     module = api.get("library/facilities").json()
     assert (module["live_version"], module["latest_version"]) == (1, 2)

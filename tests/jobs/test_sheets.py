@@ -130,7 +130,9 @@ def test_a_csv_has_a_largest_size(monkeypatch):
 
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
-CELLS = st.one_of(TEXTS, st.sampled_from(["=1+1", "'=x", "''=x", "'x", "-1", "@a", "\tx", "\rx", "+228", '"', ",;"]))
+CELLS = st.one_of(
+    TEXTS, st.sampled_from(["=1+1", "'=x", "''=x", "'x", "-1", "@a", "\tx", "\rx", "+228", '"', ",;"])
+)
 
 
 @given(st.dictionaries(st.integers(0, 99).map(str), CELLS, min_size=1))
@@ -197,7 +199,9 @@ def test_a_row_whose_time_is_over_is_made_anew_and_one_with_a_time_stays_for_goo
 @db
 def test_bad_lines_keep_everything_out_unless_they_shall_be_left_out(table):
     text = "key,value\na,1\n,2\nb,3,4\n"
-    with pytest.raises(BadSheet, match=r"Nothing was brought in. Line 3 cannot be: The key is empty. That is one, and 1"):
+    with pytest.raises(
+        BadSheet, match=r"Nothing was brought in. Line 3 cannot be: The key is empty. That is one, and 1"
+    ):
         bring(table, text)
     assert values(table) == {}
     shown = bring(table, text, dry=True)

@@ -71,9 +71,10 @@ def object_pages(stage: Stage) -> list[str]:
 
 def list_pages() -> list[str]:
     names = ("jobs_job", "jobs_workflow", "jobs_credential", "triggers_trigger", "triggers_inbox")
+    shared = ("jobs_table", "jobs_librarymodule")
     people = ("projects_project", "projects_membership", "projects_auditentry", "triggers_clockring")
     adaptors = [reverse("adaptors"), reverse("adaptor", args=["openmrs"])]
-    return [page("index"), *adaptors, *(page(f"{name}_changelist") for name in (*names, *people))]
+    return [page("index"), *adaptors, *(page(f"{name}_changelist") for name in (*names, *shared, *people))]
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -13,7 +13,7 @@ from jobs.models import LibraryModule, Table, TableUpload
 from jobs.rows import row_get, row_set, rows_page, rows_set
 from jobs.tables import table_create
 from openfn_platform.projects.actors import PLATFORM
-from openfn_platform.projects.models import AuditEntry, Membership, Role
+from openfn_platform.projects.models import AuditEntry, Membership
 from tests import factories
 from tests.factories import Cast
 from tests.workspace.desk import at, page, text_of, told
@@ -63,7 +63,13 @@ def test_rows_are_for_those_who_may_see_data(cast: Cast, table: Table):
     for person in (cast.editor, cast.owner, cast.superuser):
         answers = [at(person).get(address) for address in pages(table)]
         assert [answer.status_code for answer in answers] == [200] * 5
-        assert [CANARY.encode() in answer.getvalue() for answer in answers] == [True, True, False, True, False]
+        assert [CANARY.encode() in answer.getvalue() for answer in answers] == [
+            True,
+            True,
+            False,
+            True,
+            False,
+        ]
     for person in (cast.viewer, cast.operator):
         answers = [at(person).get(address) for address in pages(table)]
         assert [answer.status_code for answer in answers] == [200, 403, 403, 403, 403]
@@ -74,7 +80,9 @@ def test_rows_are_for_those_who_may_see_data(cast: Cast, table: Table):
 def test_an_outsider_finds_no_page_of_a_table_or_a_module(cast: Cast, table: Table):
     module = module_create(project=cast.project, key="facilities", by=cast.editor)
     addresses = [*pages(table), here(table, "settings"), here(table, "archive")]
-    addresses += [page(f"jobs_librarymodule_{name}", module.pk) for name in ("change", "versions", "names", "check")]
+    addresses += [
+        page(f"jobs_librarymodule_{name}", module.pk) for name in ("change", "versions", "names", "check")
+    ]
     unknown = text_of(at(cast.outsider).get(page("jobs_table_change", factories.project().pk)))
     for address in addresses:
         for ask in (at(cast.outsider).get, at(cast.outsider).post):
@@ -90,7 +98,12 @@ def test_who_may_not_edit_sees_no_form_and_cannot_send_one(cast: Cast, table: Ta
     client = at(cast.operator)
     assert "Add a row" not in text_of(client.get(here(table)))
     assert "Save" not in text_of(client.get(here(table, "row", key="12")))
-    for address in (here(table), here(table, "row", key="12"), here(table, "bring_in"), here(table, "settings")):
+    for address in (
+        here(table),
+        here(table, "row", key="12"),
+        here(table, "bring_in"),
+        here(table, "settings"),
+    ):
         assert client.post(address, {"key": "a", "value": "x", "form": "text"}).status_code == 403
     assert set(values(table)) == {"12", "13"}
 
@@ -98,9 +111,13 @@ def test_who_may_not_edit_sees_no_form_and_cannot_send_one(cast: Cast, table: Ta
 def test_looking_at_rows_is_audited(cast: Cast, table: Table):
     at(cast.editor).get(here(table))
     at(cast.editor).get(here(table, "row", key="12"))
-    b"".join(at(cast.editor).get(here(table, "csv")).streaming_content)
+    at(cast.editor).get(here(table, "csv")).getvalue()
     told = AuditEntry.objects.filter(object_id=str(table.pk), actor=cast.editor).order_by("id")
-    assert list(told.values_list("action", flat=True))[-3:] == ["data opened", "data opened", "table exported"]
+    assert list(told.values_list("action", flat=True))[-3:] == [
+        "data opened",
+        "data opened",
+        "table exported",
+    ]
 
 
 def test_what_stands_in_rows_is_text_on_the_page(cast: Cast, table: Table):
@@ -121,7 +138,13 @@ def test_rows_are_searched_by_the_beginning_of_their_key_and_paged(cast: Cast, t
 
 @pytest.mark.parametrize(
     ("typed", "form", "value"),
-    [("12", "text", "12"), ("12", "json", 12), ('{"a": [1]}', "json", {"a": [1]}), ("", "text", ""), (" x\r\n", "text", " x\n")],
+    [
+        ("12", "text", "12"),
+        ("12", "json", 12),
+        ('{"a": [1]}', "json", {"a": [1]}),
+        ("", "text", ""),
+        (" x\r\n", "text", " x\n"),
+    ],
 )
 def test_a_row_is_added(cast: Cast, table: Table, typed: str, form: str, value: Any):
     answer = at(cast.editor).post(here(table), {"key": "new", "value": typed, "form": form})
@@ -176,7 +199,9 @@ def test_a_row_is_changed_removed_and_brought_back(cast: Cast, table: Table):
 
 def test_a_csv_is_looked_at_and_then_brought_in(cast: Cast, table: Table):
     client = at(cast.editor)
-    shown = client.post(here(table, "bring_in"), {"file": csv("key,value\n12,new\n14,a\n,x\n"), "mode": "replace"})
+    shown = client.post(
+        here(table, "bring_in"), {"file": csv("key,value\n12,new\n14,a\n,x\n"), "mode": "replace"}
+    )
     text = text_of(shown)
     assert ("Line 4" in text, "The key is empty." in text, CANARY in text) == (True, True, True)
     brought = shown.context["brought"]
@@ -203,7 +228,12 @@ def test_a_parked_file_is_of_use_to_nobody_else_and_not_for_long(cast: Cast, tab
 
 @pytest.mark.parametrize(
     ("raw", "sentence"),
-    [(b"", "empty"), (b"key\n", "needs a column"), (b"\xff\xfe\0", "not in UTF-8"), (b"key,value\n1,\"", "cannot be read")],
+    [
+        (b"", "empty"),
+        (b"key\n", "needs a column"),
+        (b"\xff\xfe\0", "not in UTF-8"),
+        (b'key,value\n1,"', "cannot be read"),
+    ],
 )
 def test_a_file_that_is_no_csv_is_told(cast: Cast, table: Table, raw: bytes, sentence: str):
     file = SimpleUploadedFile("x.csv", raw)
@@ -244,7 +274,9 @@ def test_the_list_costs_the_same_however_many_there_are(cast: Cast, django_asser
 @pytest.fixture
 def module(cast: Cast) -> LibraryModule:
     made = module_create(project=cast.project, key="facilities", by=cast.editor)
-    module_save(module=made, code='def name_of(code):\n    """The name."""\n    return code\n', by=cast.editor)
+    module_save(
+        module=made, code='def name_of(code):\n    """The name."""\n    return code\n', by=cast.editor
+    )
     return LibraryModule.objects.get(pk=made.pk)
 
 
@@ -259,7 +291,13 @@ def test_a_module_is_made_and_saved(cast: Cast):
         {"project": str(cast.project.pk), "key": "codes", "name": "Codes", "description": ""},
     )
     module = LibraryModule.objects.get(key="codes")
-    given = {"code": "def f(): return 1", "name": "Codes", "description": "", "note": "first", "based_on": "0"}
+    given = {
+        "code": "def f(): return 1",
+        "name": "Codes",
+        "description": "",
+        "note": "first",
+        "based_on": "0",
+    }
     said = told(client.post(of(module), given, follow=True))
     assert "v1 is saved; every run from now on takes it." in said
     said = told(client.post(of(module), {**given, "code": "def f(:", "based_on": "1"}, follow=True))
@@ -309,5 +347,7 @@ def test_the_editor_knows_tables_and_the_library(cast: Cast, table: Table, modul
     assert "state" not in names
     found = client.post(of(module, "check"), {"code": "def f():\n    return state"}).json()["findings"]
     assert [each["message"] for each in found] == ["`state` is not known here; did you mean `dates`?"]
-    found = client.post(page("jobs_job_check", job.pk), {"code": "tables.nope; library.nope"}).json()["findings"]
+    found = client.post(page("jobs_job_check", job.pk), {"code": "tables.nope; library.nope"}).json()[
+        "findings"
+    ]
     assert [each["code"] for each in found] == ["unknown-table", "unknown-library"]

@@ -10,7 +10,9 @@ from jobs.models import LibraryModule, Table
 
 MOST = 200
 # Read off the text and not parsed: the code is somebody's, and a parser can be brought down by it.
-_FUNCTION = re.compile(r"^def ([a-z]\w*)(\([^\n]*\))[^\n()]*:[ \t]*\n(?:[ \t]+\"\"\"([^\"\n]*))?", re.MULTILINE)
+_FUNCTION = re.compile(
+    r"^def ([a-z]\w*)(\([^\n]*\))[^\n()]*:[ \t]*\n(?:[ \t]+\"\"\"([^\"\n]*))?", re.MULTILINE
+)
 
 
 def shared_names(project_id: uuid.UUID) -> list[dict[str, Any]]:

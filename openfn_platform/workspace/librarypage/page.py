@@ -8,7 +8,14 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, JsonResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+    JsonResponse,
+)
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
@@ -79,9 +86,7 @@ def _save(
         if latest is not None and code == latest.code and given["based_on"] == latest.number:
             messages.success(request, "Saved.")
             return True
-        version = module_save(
-            module=module, code=code, by=by, note=given["note"], based_on=given["based_on"]
-        )
+        version = module_save(module=module, code=code, by=by, note=given["note"], based_on=given["based_on"])
     except ModuleSavedMeanwhile as error:
         form.add_error(None, error.message)
         # Saving once more is then a decision, not an accident.
@@ -199,4 +204,3 @@ def module_names_view(model_admin: Any, request: HttpRequest, object_id: str) ->
         if each.name in SHARED
     ]
     return JsonResponse({"names": [*names, *shared_names(module.project_id)]})
-

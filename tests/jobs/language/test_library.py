@@ -125,7 +125,11 @@ def test_a_module_is_executed_once_and_two_may_need_each_other():
             "ImportError",
             "There is no module `facilitis` in the library; there are: facilities, codes; did you mean `facilities`?",
         ),
-        ("import library.nope", "ImportError", "There is no module `nope` in the library; there are: facilities, codes"),
+        (
+            "import library.nope",
+            "ImportError",
+            "There is no module `nope` in the library; there are: facilities, codes",
+        ),
     ],
 )
 def test_what_breaks_in_a_module_is_told_with_module_and_line(code, kind, sentence):
@@ -134,7 +138,9 @@ def test_what_breaks_in_a_module_is_told_with_module_and_line(code, kind, senten
     assert (done.failure.line, done.failure.code_line) == (2, code)
 
 
-@pytest.mark.parametrize("code", ["x = (", "-" * 100 + "\0", "'" + "x" * 300_000 + "'"], ids=["open", "nul", "big"])
+@pytest.mark.parametrize(
+    "code", ["x = (", "-" * 100 + "\0", "'" + "x" * 300_000 + "'"], ids=["open", "nul", "big"]
+)
 def test_a_module_that_cannot_be_read_is_named(code):
     done = run("library.m", modules={"m": code})
     assert done.outcome == Outcome.CRASHED
@@ -186,7 +192,11 @@ def test_what_is_there_is_no_finding(code):
 @pytest.mark.parametrize(
     ("code", "severity", "sentence"),
     [
-        ("tables.facilitis", "warning", "There is no table `facilitis` in this project; did you mean `facilities`?"),
+        (
+            "tables.facilitis",
+            "warning",
+            "There is no table `facilitis` in this project; did you mean `facilities`?",
+        ),
         ("tables['zones']", "warning", "There is no table `zones` in this project"),
         ("library.code", "error", "There is no module `code` in the library; did you mean `codes`?"),
         ("from library import nope\nnope", "error", "There is no module `nope` in the library"),

@@ -25,6 +25,7 @@ from openfn_platform.projects.auditing import audit
 from openfn_platform.projects.models import Role
 
 SAMPLES = 20
+MANY = 20_000  # changed rows
 
 
 class SheetMode(StrEnum):
@@ -83,7 +84,8 @@ def sheet_bring_in(
     if reading.bad_count and not leave_out_bad:
         raise BadSheet(_bad_sentence(reading), bad=reading.bad, field="csv")
     if not brought.nothing:
-        _apply(table, {**facts, **who(by)})
+        changed = brought.made + brought.changed + brought.removed
+        _apply(table, {**facts, **who(by)}, changed=changed)
     changes = {"mode": mode, "made": brought.made, "changed": brought.changed, "removed": brought.removed}
     audit("table brought in", by, project=table.project, target=table, changes=changes)
     return brought
@@ -199,7 +201,7 @@ DELETE FROM table_change WHERE id IN (SELECT id FROM (
 """
 
 
-def _apply(table: Table, facts: dict[str, Any]) -> None:
+def _apply(table: Table, facts: dict[str, Any], *, changed: int) -> None:
     with connection.cursor() as cursor:
         for statement in _APPLY:
             cursor.execute(statement, facts)
@@ -209,3 +211,7 @@ def _apply(table: Table, facts: dict[str, Any]) -> None:
         )
         rows, size = cursor.fetchone()
     count_move(table=table, rows=rows - table.row_count, size=int(size) - table.byte_count)
+    if changed > MANY:
+        with connection.cursor() as cursor:
+            # Until the database looks by itself it would plan as if there were few rows, and sort them for each page.
+            cursor.execute("ANALYZE table_row, table_change")

@@ -8,7 +8,8 @@ out first, as everything that the platform keeps.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -210,15 +211,12 @@ def _span(seconds: object) -> timedelta:
         raise Invalid("The time to live is a number of seconds.") from None
 
 
-class _patiently:
+@contextmanager
+def _patiently(table: Table) -> Iterator[None]:
     """A table that is being filled makes a run wait, but not for long."""
-
-    def __init__(self, table: Table) -> None:
-        self._table = table
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OperationalError) and "lock timeout" in str(error):
-            raise Conflict(f"“{self._table.name}” is being filled by somebody at the moment.") from None
+    try:
+        yield
+    except OperationalError as error:
+        if "lock timeout" not in str(error):
+            raise
+        raise Conflict(f"“{table.name}” is being filled by somebody at the moment.") from None

@@ -1,4 +1,4 @@
-"""Rows of tables by the API: one, many, as CSV, and what happened to them.
+"""Rows of tables by the API: one, many, and what happened to them.
 
 A row's ETag is its version. `If-Match` makes a change conditional on it, `If-None-Match: *` on there being none; without
 either the last one to write wins, as in every key-value store.
@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import IO, Any, ClassVar
+from typing import Any, ClassVar
 
-from django.http import StreamingHttpResponse
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import serializers
-from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -25,9 +22,6 @@ from jobs.models import Table, TableRow
 from jobs.models.table import KEY_CHARACTERS
 from jobs.row_history import row_changes, row_restore
 from jobs.rows import MOST_AT_ONCE, RowChanged, row_get, row_remove, row_set, rows_page, rows_set
-from jobs.sheet_loading import SheetMode, sheet_bring_in
-from jobs.sheet_writing import sheet_write
-from jobs.sheets import MOST_BYTES, BadSheet
 from openfn_platform.common.errors import Invalid
 from openfn_platform.common.pagination import CURSOR, PAGE_SIZE, next_address, page_response, page_size
 from openfn_platform.common.parameters import BadParameter, whole_number
@@ -36,12 +30,11 @@ from openfn_platform.projects.api.described import not_found, not_now, problem_o
 from openfn_platform.projects.models import Role
 
 LARGEST_PAGE = 1_000
-PIECE = 64_000
 
 _changed = dict(
     problem_of(412, "The row is not (or no longer) what the condition says; nothing was changed.")
 )
-_PREFIX = OpenApiParameter("prefix", str, description="Only keys that begin so, character by character.")
+PREFIX = OpenApiParameter("prefix", str, description="Only keys that begin so, character by character.")
 _PAGE = [
     OpenApiParameter(CURSOR, str, description="Where the page begins. Do not make one up: follow `next`."),
     OpenApiParameter(PAGE_SIZE, int, description=f"How many at once, at most {LARGEST_PAGE:,}."),
@@ -133,55 +126,7 @@ class RestoreSerializer(StrictSerializer):
     change = Whole(min_value=1, max_value=2**63 - 1, help_text="Id of a change, from the history.")
 
 
-class BadLineSerializer(serializers.Serializer[Any]):
-    line = serializers.IntegerField()
-    reason = serializers.CharField()
-
-
-class BroughtSerializer(serializers.Serializer[Any]):
-    dry_run = serializers.BooleanField(source="dry")
-    lines = serializers.IntegerField()
-    made = serializers.IntegerField()
-    changed = serializers.IntegerField()
-    same = serializers.IntegerField()
-    removed = serializers.IntegerField()
-    bad_count = serializers.IntegerField()
-    bad = BadLineSerializer(many=True, help_text="The first of them.")
-
-
-class SheetParser(BaseParser):
-    """A CSV as pieces of bytes, read while it is worked on."""
-
-    media_type = "text/csv"
-
-    def parse(
-        self,
-        stream: IO[Any],
-        media_type: str | None = None,
-        parser_context: Mapping[str, Any] | None = None,
-    ) -> Any:
-        length = int((parser_context or {})["request"].META.get("CONTENT_LENGTH") or 0)
-        if length > MOST_BYTES:
-            raise SheetTooLarge(f"The CSV is larger than {MOST_BYTES // 1_000_000} MB; bring it in in parts.")
-        return _pieces(stream, length)
-
-
-class SheetTooLarge(BadSheet):
-    """The CSV is too large."""
-
-    code = "too_large"
-    status = 413
-
-
-def _pieces(stream: IO[Any], length: int) -> Iterator[bytes]:
-    while piece := stream.read(PIECE):
-        length -= len(piece)
-        yield piece
-    if length > 0:
-        raise BadSheet("The CSV ended before its Content-Length; nothing was brought in.")
-
-
-class _OfTable(ByIdOrKey):
+class OfTable(ByIdOrKey):
     queryset = Table.objects.filter(archived_at=None)
     serializer_class = RowSerializer
     guarded: ClassVar[frozenset[str]] = frozenset()
@@ -191,11 +136,11 @@ class _OfTable(ByIdOrKey):
     def _size(self) -> int:
         return page_size(self.request, largest=LARGEST_PAGE)
 
-    def _text(self, name: str) -> str:
+    def text(self, name: str) -> str:
         return str(self.request.query_params.get(name, ""))
 
 
-class RowViewSet(_OfTable):
+class RowViewSet(OfTable):
     """Rows one by one and many at once."""
 
     needs = {"put": Role.EDITOR, "bulk": Role.EDITOR, "remove": Role.EDITOR}
@@ -206,13 +151,13 @@ class RowViewSet(_OfTable):
         operation_id="table_rows_list",
         summary="Rows, in the order of their keys",
         tags=["tables"],
-        parameters=[_PREFIX, *_PAGE],
+        parameters=[PREFIX, *_PAGE],
         responses={200: RowPageSerializer, **not_found},
     )
     def page(self, request: Request, id: str) -> Response:
         table, size = self.get_object(), self._size
-        after = _opened(self._text(CURSOR))
-        rows = rows_page(table=table, prefix=self._text("prefix"), after=after, size=size + 1)
+        after = _opened(self.text(CURSOR))
+        rows = rows_page(table=table, prefix=self.text("prefix"), after=after, size=size + 1)
         more = len(rows) > size
         following = next_address(request, **{CURSOR: _made(rows[size - 1].key)}) if more else None
         return page_response([*RowSerializer(rows[:size], many=True).data], following)
@@ -314,7 +259,7 @@ class RowViewSet(_OfTable):
         return given is not None
 
 
-class RowHistoryViewSet(_OfTable):
+class RowHistoryViewSet(OfTable):
     """What happened to rows, and bringing a value back."""
 
     needs = {"restore": Role.EDITOR}
@@ -331,9 +276,9 @@ class RowHistoryViewSet(_OfTable):
     )
     def page(self, request: Request, id: str) -> Response:
         table, size = self.get_object(), self._size
-        cursor = self._text(CURSOR)
+        cursor = self.text(CURSOR)
         before = whole_number(CURSOR, cursor, least=1, most=9_999_999_999) if cursor else None
-        rows = row_changes(table=table, key=self._text("key"), before=before, size=size + 1)
+        rows = row_changes(table=table, key=self.text("key"), before=before, size=size + 1)
         more = len(rows) > size
         following = next_address(request, **{CURSOR: str(rows[size - 1].pk)}) if more else None
         return page_response([*ChangeSerializer(rows[:size], many=True).data], following)
@@ -351,68 +296,6 @@ class RowHistoryViewSet(_OfTable):
         table = self.get_object()
         change = self.given(RestoreSerializer)["change"]
         return Response(WrittenSerializer(row_restore(table=table, change=change, by=self.actor)).data)
-
-
-class SheetViewSet(_OfTable):
-    """A table as CSV."""
-
-    parser_classes = (SheetParser,)
-    needs = {"bring_in": Role.EDITOR}
-    shows_data: ClassVar[frozenset[str]] = frozenset({"write"})
-    takes = {"write": ("prefix",), "bring_in": ("mode", "dry_run", "leave_out_bad")}
-
-    @extend_schema(
-        operation_id="table_csv_retrieve",
-        summary="The rows as CSV",
-        description="`key,value` for texts, `key,name,…` for objects of texts, else `key,json`. What a program for "
-        "tables would take for a formula has a ' in front.",
-        tags=["tables"],
-        parameters=[_PREFIX],
-        responses={(200, "text/csv"): OpenApiTypes.STR, **not_found},
-    )
-    def write(self, request: Request, id: str) -> StreamingHttpResponse:
-        table = self.get_object()
-        chunks = sheet_write(table=table, by=self.actor, prefix=self._text("prefix"))
-        answer = StreamingHttpResponse(chunks, content_type="text/csv; charset=utf-8")
-        answer["Content-Disposition"] = f'attachment; filename="{table.key}.csv"'
-        answer["Cache-Control"] = "private, no-store"
-        return answer
-
-    @extend_schema(
-        operation_id="table_csv_bring_in",
-        summary="Bring in a CSV",
-        description="The first line has names; one column is the key (`key`, or else the first). All of it or nothing.",
-        tags=["tables"],
-        parameters=[
-            OpenApiParameter("mode", str, enum=list(SheetMode), description="replace: others are removed."),
-            OpenApiParameter("dry_run", bool, description="true: only tell what would change."),
-            OpenApiParameter("leave_out_bad", bool, description="true: bad lines keep nothing else out."),
-        ],
-        request={"text/csv": OpenApiTypes.STR},
-        responses={200: BroughtSerializer, **not_found, **not_now, **unusable},
-    )
-    def bring_in(self, request: Request, id: str) -> Response:
-        table = self.get_object()
-        options: dict[str, Any] = {
-            "mode": self._mode(),
-            "dry": self._flag("dry_run"),
-            "leave_out_bad": self._flag("leave_out_bad"),
-        }
-        chunks: Any = request.data
-        brought = sheet_bring_in(table=table, chunks=chunks, by=self.actor, **options)
-        return Response(BroughtSerializer(brought).data)
-
-    def _mode(self) -> SheetMode:
-        text = self._text("mode") or SheetMode.MERGE
-        if text not in list(SheetMode):
-            raise BadParameter("`mode` must be merge or replace.", field="mode")
-        return SheetMode(text)
-
-    def _flag(self, name: str) -> bool:
-        text = self._text(name)
-        if text not in ("", "true", "false"):
-            raise BadParameter(f"`{name}` must be true or false.", field=name)
-        return text == "true"
 
 
 def _span(values: Mapping[str, Any]) -> timedelta | None:

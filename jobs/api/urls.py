@@ -7,7 +7,8 @@ from django.urls import path
 from jobs.api.adaptors import AdaptorListView, AdaptorView
 from jobs.api.jobs import JobViewSet
 from jobs.api.library import LibraryVersionViewSet, LibraryViewSet
-from jobs.api.rows import RowHistoryViewSet, RowViewSet, SheetViewSet
+from jobs.api.rows import RowHistoryViewSet, RowViewSet
+from jobs.api.sheets import SheetViewSet
 from jobs.api.tables import TableViewSet
 from jobs.api.workflows import WorkflowViewSet
 

@@ -84,6 +84,7 @@ def run_retry(
             work_order_id=run.work_order_id,
             job_id=run.job_id,
             job_version_id=run.job_version_id if same_code else None,
+            library=run.library if same_code else None,
             trigger_id=run.trigger_id,
             matched_triggers=run.matched_triggers,
             parent_id=run.parent_id,

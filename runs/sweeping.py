@@ -16,6 +16,7 @@ from django.db.models import Q, Sum, Value
 from django.db.models.functions import Now
 
 from jobs.attempts import attempts_forget
+from jobs.row_history import row_changes_forget, rows_expire
 from jobs.undoing import earlier_values_forget
 from runs import ending as endings
 from runs import holds
@@ -57,6 +58,8 @@ def sweep(*, rung_by: str) -> None:
         payloads_wipe,
         bulk_forget,
         keys_forget,
+        rows_expire,
+        row_changes_forget,
         bulk_sweep,  # last: it may take some seconds
     ]
     for duty in duties:

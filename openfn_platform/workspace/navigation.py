@@ -57,6 +57,13 @@ GROUPS: tuple[tuple[str, tuple[Page, ...]], ...] = (
                 "triggers.trigger",
                 "What starts jobs: a message, a schedule, another job’s end.",
             ),
+            ("Tables", "table", "jobs.table", "Values by key that jobs look up, or keep for later runs."),
+            (
+                "Library",
+                "menu_book",
+                "jobs.librarymodule",
+                "Python modules that the jobs of a project share.",
+            ),
             ("Memories", "memory", "runs.memory", "What scheduled jobs keep for their next time."),
         ),
     ),

@@ -82,7 +82,11 @@ def _difference(request: HttpRequest, run: Run) -> dict[str, Any]:
 
 
 def _code(request: HttpRequest, run: Run) -> dict[str, Any]:
-    return {"code": runs.code_lines(run), "failed_line": runs.failed_line(run)}
+    return {
+        "code": runs.code_lines(run),
+        "failed_line": runs.failed_line(run),
+        "library": runs.library_taken(run),
+    }
 
 
 def _problems(request: HttpRequest, run: Run) -> dict[str, Any]:

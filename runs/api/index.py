@@ -29,6 +29,8 @@ LISTS = (
     "members",
     "tokens",
     "audit",
+    "tables",
+    "library",
 )
 
 

@@ -85,6 +85,8 @@ class Run(Row):
         "projects.User", models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
     )
     trial_code = models.TextField(null=True, blank=True)  # unsaved code of a test run
+    # Module of the library -> number of its version, as taken when it started; a retry with the same code takes them.
+    library = models.JSONField(null=True, blank=True, editable=False)
 
     state = models.CharField(max_length=9, choices=RunState, default=RunState.AVAILABLE)
     worker = models.CharField(max_length=120, blank=True)

@@ -12,6 +12,9 @@ from django.utils import timezone
 
 from jobs.credentials import credential_change
 from jobs.lending import credential_lend
+from jobs.models import LibraryModule, LibraryVersion, Table, TableChange
+from jobs.rows import row_set
+from jobs.tables import table_create
 from openfn_platform.projects.actors import PLATFORM
 from openfn_platform.projects.models import ApiToken, Membership, Project, Role
 from openfn_platform.projects.tokens import token_create, token_revoke
@@ -126,6 +129,28 @@ TABLE: dict[str, tuple[str, tuple[str, ...], str]] = {
     "api-jobs POST": ("POST", DEPLOY, "deploy"),
     "api-job PATCH": ("PATCH", OPERATE, "operate"),
     "api-job DELETE": ("DELETE", DEPLOY, "deploy"),
+    "api-tables": ("GET", READ, "read"),
+    "api-tables POST": ("POST", DEPLOY, "deploy"),
+    "api-table": ("GET", READ, "read"),
+    "api-table PATCH": ("PATCH", DEPLOY, "deploy"),
+    "api-table DELETE": ("DELETE", DEPLOY, "deploy"),
+    "api-table-rows": ("GET", DATA, "read-data"),
+    "api-table-rows POST": ("POST", DEPLOY, "deploy"),
+    "api-table-row": ("GET", DATA, "read-data"),
+    "api-table-row PUT": ("PUT", DEPLOY, "deploy"),
+    "api-table-row DELETE": ("DELETE", DEPLOY, "deploy"),
+    "api-table-csv": ("GET", DATA, "read-data"),
+    "api-table-csv POST": ("POST", DEPLOY, "deploy"),
+    "api-table-history": ("GET", DATA, "read-data"),
+    "api-table-restore": ("POST", DEPLOY, "deploy"),
+    "api-library": ("GET", READ, "read"),
+    "api-library POST": ("POST", DEPLOY, "deploy"),
+    "api-library-module": ("GET", READ, "read"),
+    "api-library-module PATCH": ("PATCH", DEPLOY, "deploy"),
+    "api-library-module DELETE": ("DELETE", DEPLOY, "deploy"),
+    "api-library-versions": ("GET", READ, "read"),
+    "api-library-versions POST": ("POST", DEPLOY, "deploy"),
+    "api-library-version": ("GET", READ, "read"),
     "api-incidents": ("GET", READ, "read"),
     "api-incident": ("GET", READ, "read"),
     "api-incident-take": ("POST", OPERATE, "operate"),
@@ -157,6 +182,13 @@ BODIES: dict[str, Any] = {
     "api-trigger PATCH": {"enabled": False},
     "api-firings": {"schedule": {"kind": "cron", "cron": "0 23 * * 5"}},
     "api-would-match": {"body": {"name": "jane"}},
+    "api-tables POST": {"name": "Made by a token"},
+    "api-table PATCH": {"description": "Changed by a token"},
+    "api-table-rows POST": {"rows": [{"key": "12", "value": 1}]},
+    "api-table-row PUT": {"value": 1},
+    "api-library POST": {"key": "made_by_a_token"},
+    "api-library-module PATCH": {"description": "Changed by a token"},
+    "api-library-versions POST": {"code": "x = 1"},
 }
 SHOWS_DATA = {name for name, row in TABLE.items() if row[1] == DATA}
 # Open to all who may read; what in it is data, only to those who may see that.
@@ -194,6 +226,7 @@ def address_of(row: str, things: dict[str, Any]) -> str:
     path = ADDRESSES[name].replace("<str:id>", str(things.get(noun, UNKNOWN)))
     for word, noun in {"project": "borrower", "auth": "auth"}.items():
         path = path.replace(f"<str:{word}>", str(things.get(noun, UNKNOWN)))
+    path = path.replace("<path:row>", CANARY)
     for word, value in {"key": "generic_json", "name": "http", "seq": "1", "number": "1"}.items():
         path = path.replace(f"<str:{word}>", value)
     return "/" + path
@@ -241,7 +274,20 @@ def things_of(clinic: Clinic) -> dict[str, Any]:
         "member": Membership.objects.get(user=clinic.person(Role.VIEWER)).pk,
         "person": clinic.person().email,
         "token": clinic.token("read")[0].pk,
+        **_shared(clinic),
     }
+
+
+def _shared(clinic: Clinic) -> dict[str, Any]:
+    """A table with a row that was changed, and a module of the library."""
+    number = Table.objects.count()
+    table = table_create(project=clinic.project, name=f"Table {number}", by=PLATFORM)
+    for value in (f"{CANARY} once", CANARY):
+        row_set(table=table, key=CANARY, value=value, by=PLATFORM)
+    module = LibraryModule.objects.create(project=clinic.project, key=f"module_{number}", name="Module")
+    LibraryVersion.objects.create(project=clinic.project, module=module, number=1, code="x = 1")
+    change = TableChange.objects.filter(table=table).latest("id").pk
+    return {"table": table.pk, "library": module.pk, "change": change}
 
 
 def ask(caller: Caller, name: str, things: dict[str, Any]) -> Any:
@@ -255,6 +301,10 @@ def ask(caller: Caller, name: str, things: dict[str, Any]) -> Any:
         body = {"name": "Made by a token", "trigger": str(things.get("trigger", UNKNOWN))}
     if method == "GET":
         return caller.get(path)
+    if name == "api-table-csv POST":
+        return caller.client.post(path, b"key,value\n1,a\n", content_type="text/csv", headers=caller.headers)
+    if name == "api-table-restore":
+        return caller.post(path, {"change": things.get("change", 1)})
     if method == "POST":
         return caller.post(path, body)
     return caller.send(method, path, body, match="*")

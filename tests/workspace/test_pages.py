@@ -75,8 +75,9 @@ AUDIT = "projects_auditentry_changelist"  # for those who administer
 def list_pages() -> list[str]:
     names = ("jobs_job", "jobs_workflow", "jobs_credential", "triggers_trigger", "triggers_inbox")
     people = ("projects_project", "projects_membership", "triggers_clockring")
+    shared = ("jobs_table", "jobs_librarymodule")
     adaptors = [reverse("adaptors"), reverse("adaptor", args=["openmrs"])]
-    return [page("index"), *adaptors, *(page(f"{name}_changelist") for name in (*names, *people))]
+    return [page("index"), *adaptors, *(page(f"{name}_changelist") for name in (*names, *shared, *people))]
 
 
 @pytest.mark.parametrize("role", ROLES)

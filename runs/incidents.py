@@ -29,6 +29,7 @@ from runs.models import ConnectionHold, Incident, Run, RunState
 from runs.models.incident import IncidentKind
 from runs.models.run import FAILED_STATES
 from runs.notifications import outbox
+from runs.wiping import wipe_note
 from runs.work_orders import work_order_lock, work_order_refresh
 
 _QUOTED = re.compile(r"“[^”]*”|\"[^\"]*\"|'[^']*'|`[^`]*`|«[^»]*»")
@@ -226,6 +227,7 @@ def run_dismiss(*, run: Run, by: By, reason: str) -> None:
         raise Conflict("Only a failed run that nobody has dismissed yet can be dismissed.")
     audit("run dismissed", by, project=run.project, target=run, changes={"reason": reason})
     work_order_lock(work_order_id=run.work_order_id)
+    wipe_note(project=run.project, work_order_id=run.work_order_id)
     work_order_refresh(work_order_id=run.work_order_id)
     if run.incident_id is not None:
         incident = Incident.objects.select_for_update(no_key=True).get(pk=run.incident_id)

@@ -21,6 +21,7 @@ from openfn_platform.common.errors import NotFound, PlatformError
 from openfn_platform.common.models import as_uuid
 from runs.accepting import message_accept
 from runs.models import Run, WorkOrder
+from runs.replying import answer_when_done, orders_told
 from triggers.authenticating import Offer, knock, knock_in_vain, offer_of, ways_in
 from triggers.bodies import CutShort, NotStorable, Refused, TooLarge
 from triggers.listening import Key, Listening, listening_at
@@ -29,6 +30,7 @@ from triggers.models.inbox import InboxAccess
 from triggers.noting import use_note
 from triggers.receiving import receive
 from triggers.refusals import refusal_count
+from triggers.throttling import RateLimited, throttle
 
 WAITING_CHECK_SECONDS = 5.0
 DISCARDED_BYTES = 64_000_000
@@ -60,15 +62,20 @@ class InboxView(APIView):
         tags=["inbox"],
         summary="Post a message",
         description="Stored and matched before it is answered. Repeat it with the same Idempotency-Key when unsure. "
-        "XML, forms and OpenRosa submissions are matched as JSON and kept as they came.",
+        "XML, forms and OpenRosa submissions are matched as JSON and kept as they came. An inbox answers 202 with the ids "
+        "at once, or, where it is set so, when all that was started has ended: 200, 424 when a run failed, "
+        "504 when that took too long.",
         request={kind: {} for kind in TAKEN},
-        responses={202: {"type": "object"}},
+        responses={code: {"type": "object"} for code in (200, 202, 424, 504)},
     )
     def post(self, request: Request, address: str) -> HttpResponse:
         offer = offer_of(request.META)
         listening = _listening(address, offer)
         try:
             return self._take(request._request, listening, offer)
+        except RateLimited as refusal:
+            throttle.refused(project=listening.project_id, inbox=listening.inbox_id, refusal=refusal)
+            raise
         except PlatformError as refusal:
             refusal_count(listening=listening, refusal=refusal, request=request._request)
             raise
@@ -77,11 +84,15 @@ class InboxView(APIView):
         limit = listening.max_body_bytes
         length = _length(request)
         sender = knock(listening=listening, offer=offer)
+        if sender.signed is None:
+            _throttle(listening, sender.key)
         if "%00" in request.META.get("QUERY_STRING", ""):
             raise NotStorable("The address has a character that cannot be stored: %00.")
         _check_waiting(listening)
         raw = _read(request, limit=limit, length=length)
         key = sender.opened(raw)
+        if sender.signed is not None:
+            _throttle(listening, key)  # only the body tells whose signature it is
         if key is not None:
             use_note(auth_id=key.id)
         received = receive(
@@ -99,6 +110,8 @@ class InboxView(APIView):
             secrets=offer.secrets,
         )
         accepted = message_accept(received=received)
+        if listening.reply.when_done:
+            return answer_when_done(listening=listening, accepted=accepted, request=request)
         headers = {"Idempotency-Replayed": "true"} if accepted.replayed else None
         return JsonResponse(accepted.answer, status=202, headers=headers)
 
@@ -164,6 +177,11 @@ def _listening(address: str, offer: Offer) -> Listening:
     return listening
 
 
+def _throttle(listening: Listening, key: Key | None) -> None:
+    if limits := listening.limits(key):
+        throttle.take(limits)
+
+
 def _length(request: HttpRequest) -> int:
     """What the sender says that the body measures; 0 for a chunked one."""
     text = request.META.get("CONTENT_LENGTH") or "0"
@@ -225,21 +243,8 @@ def _status(*, listening: Listening, key: Key | None, message_id: uuid.UUID | No
         raise NotFound("There is no message of yours by that id.")
     orders = WorkOrder.objects.filter(message=message).select_related("workflow").order_by("id")
     runs = Run.objects.filter(work_order__in=orders).select_related("job").order_by("lane", "attempt")
-    by_order: dict[uuid.UUID, list[dict[str, Any]]] = {}
-    for run in runs:
-        by_order.setdefault(run.work_order_id, []).append(
-            {"id": str(run.pk), "job": run.job.key, "state": run.state, "attempt": run.attempt}
-        )
     return {
         "message": str(message.pk),
         "received_at": message.created_at.isoformat(),
-        "work_orders": [
-            {
-                "id": str(order.pk),
-                "workflow": order.workflow.key,
-                "state": order.state,
-                "runs": by_order.get(order.pk, []),
-            }
-            for order in orders
-        ],
+        "work_orders": orders_told(orders, runs),
     }

@@ -25,6 +25,7 @@ from runs.models import Run, RunState, WorkerHeartbeat
 from runs.notifications import alarms, delivery, expiries, refused, reminders
 from runs.permits import publish, queue_length
 from runs.planning import run_load
+from runs.wiping import payloads_wipe
 from triggers.clock import bells_hang, clock_rung
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ def sweep(*, rung_by: str) -> None:
         heartbeats_forget,
         earlier_values_forget,
         attempts_forget,
+        payloads_wipe,
     ]
     for duty in duties:
         try:

@@ -89,7 +89,7 @@ class UnsupportedType(Refused):
 
 
 class TooLarge(Refused):
-    """The body is larger than this project takes."""
+    """The body is larger than this inbox takes."""
 
     code = "too_large"
     status = 413

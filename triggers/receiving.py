@@ -111,7 +111,9 @@ def receive(
     else:
         read = document(raw, kind=kind, content_type=content_type)
         body, text = read.body, read.text
-    source, value = _own_id(listening=listening, idempotency_key=idempotency_key, body=body)
+    if listening.schema is not None:
+        listening.schema.check(body)
+    source, value = own_id(listening=listening, idempotency_key=idempotency_key, body=body)
     return Received(
         listening=listening,
         intake=key.id if key else None,
@@ -148,7 +150,7 @@ def _one_id(idempotency_key: str | None, webhook_id: str | None) -> str:
     return idempotency_key
 
 
-def _own_id(*, listening: Listening, idempotency_key: str | None, body: Any) -> tuple[str, str]:
+def own_id(*, listening: Listening, idempotency_key: str | None, body: Any) -> tuple[str, str]:
     """(source, value) of the id that the sender gave the message itself."""
     if idempotency_key is not None:
         return "header", idempotency_key

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import uuid
+from typing import Any
 
 from django.db import DatabaseError, connection
 from django.http import HttpRequest
@@ -71,3 +72,29 @@ def _prefix(key: str) -> str:
     """How it begins, if we made it: anything else may be a password, of which not even the beginning is kept."""
     ours = len(key) > 2 * SHOWN and key.isascii() and key.startswith((INBOX_KEY, API_TOKEN))
     return one_line(key[:SHOWN], SHOWN) if ours else ""
+
+
+_ADD = """
+WITH counted AS (
+    INSERT INTO refusal_count (project_id, inbox_id, hour, status, code, count)
+    VALUES (%(project)s, %(inbox)s, date_trunc('hour', now()), %(status)s, %(code)s, %(count)s)
+    ON CONFLICT (inbox_id, hour, status, code) DO UPDATE SET count = refusal_count.count + EXCLUDED.count)
+INSERT INTO refusal (project_id, inbox_id, status, code, reason, key_prefix, sender, size)
+VALUES (%(project)s, %(inbox)s, %(status)s, %(code)s, %(reason)s, '', '', 0)
+"""
+
+
+def refusals_add(*, project: uuid.UUID, inbox: uuid.UUID, refusal: PlatformError, count: int) -> None:
+    """Several at once of one kind, counted elsewhere; one of them stands for all in the list."""
+    values: dict[str, Any] = {
+        "project": project,
+        "inbox": inbox,
+        "status": refusal.status,
+        "code": refusal.code[:40],
+        "count": count,
+        "reason": one_line(refusal.message, 250) + (f" (×{count:,})" if count > 1 else ""),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_ADD, values)
+        if random.randrange(TIDY_ONE_IN) == 0:  # noqa: S311  # spreads work, protects nothing
+            cursor.execute(_TIDY, [inbox, inbox, KEPT - 1])

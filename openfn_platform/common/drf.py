@@ -82,6 +82,9 @@ def _platform_problem(exc: PlatformError) -> HttpResponse:
     field = exc.context.get("field")
     if isinstance(field, str):
         extra["field"] = field
+    errors = exc.context.get("errors")
+    if isinstance(errors, list):  # several places at once, as [{path, detail}]
+        extra["errors"] = errors
     # A partner's status, which an adaptor's error carries, is not the status of our answer.
     status = int(getattr(exc, "api_status", exc.status))
     headers = {"WWW-Authenticate": str(exc.context.get("challenge", "Bearer"))} if status == 401 else {}

@@ -19,7 +19,9 @@ from openfn_platform.projects.deeds import Deed
 from openfn_platform.projects.models import Role
 from triggers.admin import howto
 from triggers.admin.inbox_auth import auth_deeds, auth_rows, revoke_view
+from triggers.admin.inbox_settings import FIELDSETS, fields_adapt, modes_of, modes_told
 from triggers.admin.refusals import reasons, refusals_view
+from triggers.admin.would_match import would_match_view
 from triggers.inboxes import inbox_archive, inbox_change, inbox_create
 from triggers.models import Inbox, Trigger, TriggerKind
 from triggers.models.inbox import AuthKind, InboxAccess
@@ -96,13 +98,13 @@ class InboxAdmin(ScopedAdmin):
     def refused(self, inbox: Any) -> int:
         return inbox.refused_lately or 0
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return (
-            ("name", "access", "duplicate_path") if obj else ("trigger", "name", "access", "duplicate_path")
-        )
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        first = ("name", "access", "duplicate_path")
+        return ((None, {"fields": first if obj else ("trigger", *first)}), *FIELDSETS)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change, **kwargs)
+        fields_adapt(form.base_fields)
         field = form.base_fields.get("trigger") if obj is None else None
         if field is not None:
             projects = self.projects_for(request, Role.ADMIN)
@@ -121,6 +123,7 @@ class InboxAdmin(ScopedAdmin):
             "name": given["name"],
             "access": InboxAccess(given["access"]),
             "duplicate_path": given["duplicate_path"],
+            **modes_of(form),
         }
         if change:
             inbox_change(inbox=Inbox.objects.get(pk=obj.pk), by=by, **values)
@@ -148,10 +151,12 @@ class InboxAdmin(ScopedAdmin):
     def get_urls(self) -> list[URLPattern]:
         revoke = self.admin_site.admin_view(partial(revoke_view, self))
         refusals = self.admin_site.admin_view(partial(refusals_view, self))
+        trying = self.admin_site.admin_view(partial(would_match_view, self))
         return [
             path("refusals/", refusals, name="triggers_inbox_refusals"),
             path("<path:object_id>/refusals/", refusals, name="triggers_inbox_refusals_of"),
             path("<path:object_id>/keys/<uuid:key_id>/revoke/", revoke, name="triggers_inbox_key_revoke"),
+            path("<path:object_id>/would-match/", trying, name="triggers_inbox_would_match"),
             *super().get_urls(),
         ]
 
@@ -199,4 +204,5 @@ def surroundings(inbox: Inbox) -> dict[str, Any]:
         "examples": howto.examples(inbox, {auth.kind for auth in valid}, user),
         "auth_rows": rows,
         "reasons": reasons(Inbox.objects.filter(pk=inbox.pk), hours=HOURS),
+        "modes_told": modes_told(inbox),
     }

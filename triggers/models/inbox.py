@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import uuid
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Now
 
 from jobs.models import Sealed
 from openfn_platform.common.models import Row
 from openfn_platform.common.tenancy import TenantKey, tenant_unique
+
+
+def within(bounds: tuple[int, int]) -> list[MinValueValidator | MaxValueValidator]:
+    """Validators of a number from … to …."""
+    return [MinValueValidator(bounds[0]), MaxValueValidator(bounds[1])]
 
 
 class InboxAccess(models.TextChoices):
@@ -21,6 +27,24 @@ class AuthKind(models.TextChoices):
     KEY = "key", "API key"
     BASIC = "basic", "User and password"
     HMAC = "hmac", "Signature"
+
+
+class Reply(models.TextChoices):
+    NOW = "now", "At once, with the ids"
+    DONE = "done", "When everything that it started has ended"
+
+
+class ReplyContent(models.TextChoices):
+    STATES = "states", "How the runs ended, no data"
+    JOB = "job", "What a job says in state.reply"
+    DATA = "data", "The data of the job's final state"
+
+
+REPLY_SECONDS = (1, 120)
+BODY_BYTES = (1, 100_000_000)
+PER_MINUTE = (1, 10_000_000)
+FAILED_STATUS = 424
+"""The answer when what a message started has failed: not the sender's fault, and sending it again would not help."""
 
 
 class Inbox(Row):
@@ -37,6 +61,55 @@ class Inbox(Row):
         blank=True,
         help_text="Where a message carries its own id, for example form.meta.instanceID.",
     )
+    reply = models.CharField("answers", max_length=4, choices=Reply, default=Reply.NOW)
+    reply_seconds = models.PositiveSmallIntegerField(
+        "waits at most, in seconds",
+        default=30,
+        validators=within(REPLY_SECONDS),
+        help_text="When answering at the end: after so long the answer is 504 with the ids, and the runs go on. "
+        "Proxies on the way must be as patient.",
+    )
+    reply_content = models.CharField(
+        "the answer holds",
+        max_length=6,
+        choices=ReplyContent,
+        default=ReplyContent.STATES,
+        help_text='When answering at the end. A job says its reply by state.reply = {"status": 201, "body": {…}, '
+        '"headers": {…}}; what it does not say is as usual.',
+    )
+    failed_status = models.PositiveSmallIntegerField(
+        "answer when a run failed",
+        default=FAILED_STATUS,
+        help_text="When answering at the end: 424 unless the sender needs another. The message is kept all the same.",
+    )
+    schema = models.JSONField(
+        "JSON Schema",
+        null=True,
+        blank=True,
+        help_text="Draft 2020-12. What does not fit is refused with 422 and the places, and not kept. "
+        "XML and forms are checked as triggers see them.",
+    )
+    max_body_bytes = models.PositiveIntegerField(
+        "largest message, in bytes",
+        null=True,
+        blank=True,
+        validators=within(BODY_BYTES),
+        help_text="Empty: as in the project's settings.",
+    )
+    key_per_minute = models.PositiveIntegerField(
+        "messages a minute, of each key",
+        null=True,
+        blank=True,
+        validators=within(PER_MINUTE),
+        help_text="More are answered 429 and not kept. Empty: no limit. An inbox without keys has one for everybody.",
+    )
+    key_burst = models.PositiveIntegerField(
+        "of these at once",
+        null=True,
+        blank=True,
+        validators=within(PER_MINUTE),
+        help_text="After a pause. Empty: a minute's worth.",
+    )
     enabled = models.BooleanField("on", default=True)
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
 
@@ -50,6 +123,10 @@ class Inbox(Row):
                 fields=["project"],
                 condition=models.Q(trigger__isnull=True, archived_at__isnull=True),
                 name="inbox_one_for_the_project",
+            ),
+            models.CheckConstraint(condition=models.Q(reply__in=Reply.values), name="inbox_reply_known"),
+            models.CheckConstraint(
+                condition=models.Q(reply_seconds__range=REPLY_SECONDS), name="inbox_reply_bounded"
             ),
         ]
 
@@ -160,3 +237,22 @@ class Refusal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.status} {self.code}"
+
+
+class RateBucket(models.Model):
+    """How much of a limit is left: of a project's, or of a key's. See `triggers.throttling`.
+
+    Not written to the log of the database (UNLOGGED): after a crash every bucket is full again, which does no harm.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)  # the project, or the key (an open inbox: itself)
+    capacity = models.FloatField()
+    per_second = models.FloatField()
+    tokens = models.FloatField()
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "rate_bucket"
+
+    def __str__(self) -> str:
+        return f"{self.tokens:.0f} of {self.capacity:.0f}"

@@ -9,15 +9,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from jobs.api.credential_serializers import (
+    CredentialTestedSerializer,
+    CredentialUserSerializer,
+    CredentialUsersSerializer,
     EarlierListSerializer,
     EarlierSerializer,
     EnvironmentChosenSerializer,
     LendSerializer,
     LoanListSerializer,
     LoanSerializer,
-    CredentialTestedSerializer,
-    CredentialUserSerializer,
-    CredentialUsersSerializer,
 )
 from jobs.api.credentials import WHERE, CredentialRows
 from jobs.credential_tests import credential_test

@@ -76,7 +76,9 @@ class InboxSettingsSerializer(StrictSerializer):
         required=False,
         help_text="Where a message carries its own id, for example form.meta.instanceID.",
     )
-    reply = Word(choices=Reply.values, required=False, help_text="now: with the ids; done: when all has ended.")
+    reply = Word(
+        choices=Reply.values, required=False, help_text="now: with the ids; done: when all has ended."
+    )
     reply_seconds = Whole(
         min_value=REPLY_SECONDS[0],
         max_value=REPLY_SECONDS[1],
@@ -196,9 +198,15 @@ class AuthMakeSerializer(StrictSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         kind = attrs["kind"]
-        for name, of in {"username": AuthKind.BASIC, "password": AuthKind.BASIC, "secret": AuthKind.HMAC}.items():
+        for name, of in {
+            "username": AuthKind.BASIC,
+            "password": AuthKind.BASIC,
+            "secret": AuthKind.HMAC,
+        }.items():
             if name in attrs and kind != of:
-                raise serializers.ValidationError({name: [f"Is of the kind {of.value}; this one is a {kind}."]})
+                raise serializers.ValidationError(
+                    {name: [f"Is of the kind {of.value}; this one is a {kind}."]}
+                )
         if kind == AuthKind.BASIC and "username" not in attrs:
             raise serializers.ValidationError({"username": ["Say who the user is."]})
         return attrs
@@ -230,5 +238,7 @@ class InboxRefusalCountSerializer(serializers.ModelSerializer[RefusalCount]):
 
 class InboxRefusalsSerializer(serializers.Serializer[Any]):
     results = InboxRefusalSerializer(many=True, help_text="The last hundred, newest first.")
-    hours = InboxRefusalCountSerializer(many=True, help_text="How many there were in the last 24 hours, by hour.")
+    hours = InboxRefusalCountSerializer(
+        many=True, help_text="How many there were in the last 24 hours, by hour."
+    )
     next = serializers.CharField(allow_null=True, help_text="Always null: there is one page.")

@@ -27,10 +27,10 @@ from triggers.api.inbox_serializers import (
     AuthSerializer,
     InboxChangeSerializer,
     InboxMakeSerializer,
-    InboxSerializer,
     InboxRefusalCountSerializer,
     InboxRefusalSerializer,
     InboxRefusalsSerializer,
+    InboxSerializer,
 )
 from triggers.inboxes import inbox_archive, inbox_change, inbox_create, inbox_key_add, inbox_key_revoke
 from triggers.models import Inbox, InboxAuth, Trigger

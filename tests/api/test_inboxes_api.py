@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -74,6 +75,54 @@ def test_its_secret_is_told_once_and_never_again(clinic: Clinic, stranger: Clini
     said = caplog.text + "".join(f"{each.changes} {each.object_name}" for each in AuditEntry.objects.all())
     assert secret not in said
     assert bytes(InboxAuth.objects.get(pk=told["id"]).digest or b"") == secret_digest(secret)
+
+
+def test_users_and_signing_secrets_open_it_too(api: Caller, clinic: Clinic, made: Any):
+    path = f"inboxes/{made['id']}/auths"
+    user = api.post(path, {"kind": "basic", "name": "DHIS2", "username": "dhis2"}).json()
+    assert (user["kind"], user["username"], user["prefix"]) == ("basic", "dhis2", None)
+    given = base64.b64encode(f"dhis2:{user['secret']}".encode()).decode()
+    assert post(clinic, made, authorization=f"Basic {given}") == 202
+    signing = api.post(path, {"kind": "hmac", "name": "Payments"}).json()
+    assert signing["secret"].startswith("whsec_")
+    assert signing["username"] is None
+    chosen = {"kind": "basic", "name": "Old", "username": "old", "password": "canary correct horse"}
+    assert api.post(path, chosen).json()["secret"] == "canary correct horse"
+    told = api.get(path).content.decode()
+    for secret in (user["secret"], signing["secret"], "canary correct horse"):
+        assert secret not in told
+        assert secret not in "".join(str(entry.changes) for entry in AuditEntry.objects.all())
+    assert [each["kind"] for each in api.results(path)] == ["basic", "hmac", "basic"]
+
+
+def test_how_an_inbox_answers_and_what_it_takes(api: Caller, clinic: Clinic, made: Any):
+    path = f"inboxes/{made['id']}"
+    change = {
+        "reply": "done",
+        "reply_seconds": 5,
+        "reply_content": "job",
+        "failed_status": 409,
+        "schema": {"type": "object", "required": ["id"]},
+        "max_body_bytes": 1000,
+        "key_per_minute": 60,
+        "key_burst": 5,
+    }
+    told = api.patch(path, change).json()
+    assert {name: told[name] for name in change} == change
+    for name, wrong in (
+        ("reply", "later"),
+        ("reply_seconds", 0),
+        ("reply_seconds", 121),
+        ("max_body_bytes", "1000"),
+        ("key_per_minute", 0),
+    ):
+        answer = api.patch(path, {name: wrong})
+        problem(answer, 400)
+        assert answer.json()["field"] == name
+    for name, nonsense in (("failed_status", 500), ("schema", {"type": "colour"}), ("key_per_minute", None)):
+        problem(api.patch(path, {name: nonsense}), 422)
+    cleared = {"schema": None, "max_body_bytes": None, "key_per_minute": None, "key_burst": None}
+    assert api.patch(path, cleared).json()["schema"] is None
 
 
 def test_what_it_refused_is_counted_and_shown(api: Caller, clinic: Clinic, made: Any):
@@ -166,6 +215,13 @@ def test_only_a_trigger_for_messages_has_an_address(api: Caller, clinic: Clinic)
         ({"name": "x", "expires_at": "2020-01-01"}, 400),
         ({"name": "x", "digest": "x"}, 400),
         ({"name": "x", "secret": "my own"}, 400),
+        ({"name": "x", "kind": "oauth"}, 400),
+        ({"name": "x", "username": "me"}, 400),
+        ({"name": "x", "kind": "basic"}, 400),
+        ({"name": "x", "kind": "basic", "username": "a:b"}, 422),
+        ({"name": "x", "kind": "basic", "username": "me", "password": "short"}, 422),
+        ({"name": "x", "kind": "hmac", "secret": "no base64"}, 422),
+        ({"name": "x", "kind": "hmac", "secret": "whsec_c2hvcnQ="}, 422),
     ],
 )
 def test_a_key_that_cannot_be_made_is_told_why(api: Caller, clinic: Clinic, made: Any, body, status):

@@ -6,6 +6,7 @@ import shlex
 
 from django.conf import settings
 
+from triggers.inboxes import inbox_address
 from triggers.models import Inbox
 from triggers.models.inbox import AuthKind, InboxAccess
 
@@ -49,7 +50,7 @@ print(urllib.request.urlopen(request).read().decode())
 
 
 def address_of(inbox: Inbox) -> str:
-    return f"{settings.PUBLIC_URL}/inbox/{inbox.address}"
+    return inbox_address(inbox)
 
 
 def curl(inbox: Inbox, key: str = YOUR_KEY) -> str:

@@ -26,6 +26,8 @@ _DELIBERATE = re.compile(
     r'|<ul class="ws-lines"><li class="ws-soft">\d+ in projects that you do not belong to</li></ul>'
 )
 _PART = re.compile(r"<(?:\w+:)?(\w+)>")
+# A regular expression in an address: `^(?P<app_label>jobs|runs)/$`.
+_GROUP = re.compile(r"\^?\(\?P<(\w+)>[^)]*\)")
 _WRITES = re.compile(r'\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+"?(\w+)"?', re.I)
 # What asking itself may write: the session, when a token was last used, and who knocked.
 _OWN = {"django_session", "api_token", "audit_entry"}
@@ -33,6 +35,7 @@ _OWN = {"django_session", "api_token", "audit_entry"}
 # What a page needs to be told before it says anything: where, in the address or in the form that is posted.
 _TOLD: dict[str, dict[str, str]] = {
     "admin/triggers/message/": {"q": "a key that its sender gave it"},
+    "admin/jobs/table/<path:object_id>/row/": {"key": "12"},
     "admin/projects/project/switch/": {"project": "projects.project.key"},
     "admin/runs/run/<path:object_id>/exchange/": {"seq": "1"},
     "admin/runs/httpexchange/export/": {"format": "csv"},
@@ -72,6 +75,10 @@ def path_of(address: Address, scene: Scene, whose: Whose = "theirs") -> str:
         "name": "http",
         "content_type_id": "1",
         "app_label": "jobs",
+        "provider_id": "oidc",
+        "secret": "no-such-secret",
+        "key": "no-such-key",
+        "token": "no-such-token",
         "url": "no-such-page",
         "address": str(scene.clinic.inbox.address),
         "message": str(_id_of(things, "triggers.message")),
@@ -80,9 +87,8 @@ def path_of(address: Address, scene: Scene, whose: Whose = "theirs") -> str:
         example = scene.own.get(address.model)
         numbered = example is not None and isinstance(example.pk, int)
         values["object_id"] = "987654321" if numbered else str(uuid7())
-    pattern = address.pattern.replace("^(?P<app_label>triggers|jobs|projects|runs)/$", "<app_label>/")
-    pattern = pattern.replace("(?P<url>.*)$", "<url>/")
-    return "/" + _PART.sub(lambda part: values[part[1]], pattern)
+    pattern = _GROUP.sub(r"<\1>", address.pattern)
+    return "/" + _PART.sub(lambda part: values[part[1]], pattern.rstrip("$"))
 
 
 def _id_of(things: dict[str, Any], model: str) -> object:
@@ -124,6 +130,8 @@ def knock(scene: Scene, actor: Actor, address: Address, method: str, whose: Whos
 def fate_of(answer: Any) -> Fate | str:
     status = answer.status_code
     if status == 302 and answer["Location"].startswith("/admin/login/"):
+        return "login"
+    if status == 401:  # somebody types a form whose session has ended: a question who one is, above the form
         return "login"
     known = {403: "refused", 404: "missing", 405: "no such method"}
     return known.get(status) or ("in" if status < 500 else f"broken ({status})")

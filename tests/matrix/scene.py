@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from dataclasses import dataclass, field
+from datetime import timedelta
 from http.cookies import SimpleCookie
 from typing import Any
 
+from axes.models import AccessAttempt
 from django.test import Client
 from django.utils import timezone
 
-from jobs.models import Job, JobState, ProjectCredential
+from jobs.models import Job, JobState, LibraryModule, LibraryVersion, ProjectCredential, Table
+from jobs.rows import row_set
+from jobs.tables import table_create
 from openfn_platform.common.ids import uuid7
 from openfn_platform.projects.actors import PLATFORM
-from openfn_platform.projects.models import AuditEntry, Membership, Project, Role, User
+from openfn_platform.projects.models import AuditEntry, Invitation, Membership, Project, Role, User
 from runs.finding.searching import search_start
 from runs.models import (
     ConnectionHold,
@@ -172,6 +177,25 @@ def things_of(clinic: Clinic, *, name: str = NAME, lent: ProjectCredential | Non
             reason=name,
             state="done",
         ),
+        "jobs.table": _table(clinic, name),
+        "jobs.librarymodule": _module(clinic, name),
+        "projects.invitation": Invitation.objects.create(
+            project=clinic.project,
+            email=f"{name}.invited@example.org",
+            role=Role.VIEWER,
+            digest=os.urandom(32),
+            sent_at=timezone.now(),
+            expires_at=timezone.now() + timedelta(days=7),
+        ),
+        "axes.accessattempt": AccessAttempt.objects.create(
+            username=f"{name}@example.org",
+            ip_address="192.0.2.7",
+            failures_since_start=5,
+            get_data="",
+            post_data="",
+            http_accept="",
+            path_info="/admin/login/",
+        ),
         "triggers.refusal": Refusal.objects.create(
             project=clinic.project, inbox=clinic.inbox, status=401, code="not_authenticated", reason=name
         ),
@@ -179,6 +203,18 @@ def things_of(clinic: Clinic, *, name: str = NAME, lent: ProjectCredential | Non
             project=clinic.project, trigger=schedule, at=timezone.now(), state="skipped", reason=name
         ),
     }
+
+
+def _table(clinic: Clinic, name: str) -> Table:
+    table = table_create(project=clinic.project, name=f"{name} table", by=PLATFORM)
+    row_set(table=table, key="12", value=clinic.canary, by=PLATFORM)
+    return table
+
+
+def _module(clinic: Clinic, name: str) -> LibraryModule:
+    module = LibraryModule.objects.create(project=clinic.project, key="names", name=f"{name} module")
+    LibraryVersion.objects.create(project=clinic.project, module=module, number=1, code=f"x = '{name}'")
+    return module
 
 
 def _message(clinic: Clinic, name: str) -> Any:

@@ -62,6 +62,8 @@ class Rule:
         """What this door does to that person."""
         if self.kind == "open":
             return "in"
+        if self.kind == "off":
+            return "missing"
         if not actor.logged_in:
             return "login"
         if self.kind == "person":

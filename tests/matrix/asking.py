@@ -25,10 +25,11 @@ _DELIBERATE = re.compile(
     r'<p class="ws-soft">no live job uses it\.</p>'
     r'|<ul class="ws-lines"><li class="ws-soft">\d+ in projects that you do not belong to</li></ul>'
 )
+_APPS = re.compile(r"\^\(\?P<app_label>[a-z|]+\)/\$")
 _PART = re.compile(r"<(?:\w+:)?(\w+)>")
 _WRITES = re.compile(r'\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+"?(\w+)"?', re.I)
 # What asking itself may write: the session, when a token was last used, and who knocked.
-_OWN = {"django_session", "api_token", "audit_entry"}
+_OWN = {"session", "api_token", "audit_entry"}
 
 # What a page needs to be told before it says anything: where, in the address or in the form that is posted.
 _TOLD: dict[str, dict[str, str]] = {
@@ -72,6 +73,9 @@ def path_of(address: Address, scene: Scene, whose: Whose = "theirs") -> str:
         "name": "http",
         "content_type_id": "1",
         "app_label": "jobs",
+        "key": "MTIz",
+        "token": "no-such-token",
+        "secret": "no-such-link",
         "url": "no-such-page",
         "address": str(scene.clinic.inbox.address),
         "message": str(_id_of(things, "triggers.message")),
@@ -80,7 +84,8 @@ def path_of(address: Address, scene: Scene, whose: Whose = "theirs") -> str:
         example = scene.own.get(address.model)
         numbered = example is not None and isinstance(example.pk, int)
         values["object_id"] = "987654321" if numbered else str(uuid7())
-    pattern = address.pattern.replace("^(?P<app_label>triggers|jobs|projects|runs)/$", "<app_label>/")
+    pattern = _APPS.sub("<app_label>/", address.pattern)
+    pattern = pattern.replace("^(?P<provider_id>oidc)/callback/$", "oidc/callback/")
     pattern = pattern.replace("(?P<url>.*)$", "<url>/")
     return "/" + _PART.sub(lambda part: values[part[1]], pattern)
 
@@ -125,7 +130,7 @@ def fate_of(answer: Any) -> Fate | str:
     status = answer.status_code
     if status == 302 and answer["Location"].startswith("/admin/login/"):
         return "login"
-    known = {403: "refused", 404: "missing", 405: "no such method"}
+    known = {401: "login", 403: "refused", 404: "missing", 405: "no such method"}
     return known.get(status) or ("in" if status < 500 else f"broken ({status})")
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass, field
+from datetime import timedelta
 from http.cookies import SimpleCookie
 from typing import Any
 
+from axes.models import AccessAttempt
 from django.test import Client
 from django.utils import timezone
 
 from jobs.models import Job, JobState, ProjectCredential
 from openfn_platform.common.ids import uuid7
 from openfn_platform.projects.actors import PLATFORM
-from openfn_platform.projects.models import AuditEntry, Membership, Project, Role, User
+from openfn_platform.projects.models import AuditEntry, Invitation, Membership, Project, Role, User
 from runs.finding.searching import search_start
 from runs.models import (
     ConnectionHold,
@@ -133,6 +135,17 @@ def things_of(clinic: Clinic, *, name: str = NAME, lent: ProjectCredential | Non
             project=clinic.project, user=member, role=Role.VIEWER
         ),
         "projects.user": member,
+        "projects.invitation": Invitation.objects.create(
+            project=clinic.project,
+            email=f"{name}.invited@example.org",
+            role=Role.VIEWER,
+            digest=name.encode(),
+            sent_at=timezone.now(),
+            expires_at=timezone.now() + timedelta(days=7),
+        ),
+        "axes.accessattempt": AccessAttempt.objects.create(
+            username=f"{name}.locked@example.org", ip_address="192.0.2.1", failures_since_start=9
+        ),
         "projects.apitoken": clinic.token("read")[0],
         "projects.auditentry": AuditEntry.objects.create(
             project=clinic.project,

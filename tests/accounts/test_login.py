@@ -193,7 +193,7 @@ def test_the_password_and_the_name_may_be_anything(cast: Cast):
         assert log_in(browser(), name, "\0x").status_code == 200
 
 
-def test_what_nobody_is_called_is_not_written_down():
+def test_what_nobody_is_called_is_not_written_down(db: None):
     wrong(browser(), "canary-typed-into-the-wrong-field", 1)
     entry = AuditEntry.objects.get(action="log-in failed")
     assert entry.changes == {"person": "nobody has that e-mail address"}

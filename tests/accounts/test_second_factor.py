@@ -225,7 +225,7 @@ def test_members_of_other_projects_are_not_concerned(guarded: Cast):
 def test_an_admin_requires_it_on_the_page_of_the_project(cast: Cast):
     client = at(cast.admin)
     form = client.get(page("projects_project_change", cast.project.pk)).context["adminform"].form
-    values = {name: form.initial.get(name) for name in form.fields} | {
+    values = {name: "" if (now := form.initial.get(name)) is None else now for name in form.fields} | {
         "allowed_hosts": "",
         "mfa_required": "on",
     }

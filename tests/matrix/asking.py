@@ -30,7 +30,7 @@ _PART = re.compile(r"<(?:\w+:)?(\w+)>")
 _GROUP = re.compile(r"\^?\(\?P<(\w+)>[^)]*\)")
 _WRITES = re.compile(r'\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+"?(\w+)"?', re.I)
 # What asking itself may write: the session, when a token was last used, and who knocked.
-_OWN = {"django_session", "api_token", "audit_entry"}
+_OWN = {"session", "api_token", "audit_entry"}
 
 # What a page needs to be told before it says anything: where, in the address or in the form that is posted.
 _TOLD: dict[str, dict[str, str]] = {

@@ -138,6 +138,17 @@ def things_of(clinic: Clinic, *, name: str = NAME, lent: ProjectCredential | Non
             project=clinic.project, user=member, role=Role.VIEWER
         ),
         "projects.user": member,
+        "projects.invitation": Invitation.objects.create(
+            project=clinic.project,
+            email=f"{name}.invited@example.org",
+            role=Role.VIEWER,
+            digest=name.encode(),
+            sent_at=timezone.now(),
+            expires_at=timezone.now() + timedelta(days=7),
+        ),
+        "axes.accessattempt": AccessAttempt.objects.create(
+            username=f"{name}.locked@example.org", ip_address="192.0.2.1", failures_since_start=9
+        ),
         "projects.apitoken": clinic.token("read")[0],
         "projects.auditentry": AuditEntry.objects.create(
             project=clinic.project,

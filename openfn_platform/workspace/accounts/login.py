@@ -69,7 +69,9 @@ def code_url(wanted: str) -> str:
 def code(request: HttpRequest) -> HttpResponse:
     """The second factor of whoever gave the right password."""
     if waiting_person(request) is None:
-        return HttpResponseRedirect(reverse("admin:login"))
+        return HttpResponseRedirect(
+            next_of(request) if request.user.is_authenticated else reverse("admin:login")
+        )
     form, status, wait = CodeForm(request.POST or None), 200, 0
     if request.method == "POST" and form.is_valid():
         try:

@@ -145,9 +145,9 @@ class IncidentAdmin(HistoryAdmin):
         rows = ConnectionHold.objects.filter(project_id=incident.project_id).exclude(stage=HoldStage.OPEN)
         return list(rows.select_related("credential__credential")[:20])
 
-    def buttons(self, request: HttpRequest, object_id: str) -> list[Button]:
-        incident = self.object_or_404(request, object_id)
-        found = super().buttons(request, object_id)
+    def buttons(self, request: HttpRequest, thing: Any) -> list[Button]:
+        incident = thing
+        found = super().buttons(request, thing)
         if self.may(request, Role.OPERATOR, incident) and selectors.unrepaired(incident=incident).exists():
             found.append(
                 Button(

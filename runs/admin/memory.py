@@ -117,9 +117,9 @@ class MemoryAdmin(HistoryAdmin):
     def page_more(self, request: HttpRequest, thing: Memory) -> dict[str, Any]:
         return {"memory": thing}
 
-    def buttons(self, request: HttpRequest, object_id: str) -> list[Button]:
-        memory = self.object_or_404(request, object_id)
-        found = super().buttons(request, object_id)
+    def buttons(self, request: HttpRequest, thing: Any) -> list[Button]:
+        memory = thing
+        found = super().buttons(request, thing)
         if self.may(request, Role.EDITOR, memory) and self.may_see_data(request, memory):
             edit = Button(
                 url=self.url_of("edit", memory.pk),

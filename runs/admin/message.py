@@ -158,8 +158,8 @@ class MessageAdmin(HistoryAdmin):
             "listening_count": len(thing.matching),
         }
 
-    def buttons(self, request: HttpRequest, object_id: str) -> list[Button]:
-        message = self.object_or_404(request, object_id)
+    def buttons(self, request: HttpRequest, thing: Any) -> list[Button]:
+        message = thing
         if not self.may(request, Role.OPERATOR, message) or message.body_wiped_at is not None:
             return []
         run = Button(

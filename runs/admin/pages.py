@@ -97,7 +97,7 @@ class HistoryAdmin(ScopedAdmin):
             **(extra_context or {}),
             **self.page_more(request, thing),
             **self.part_context(request, thing),
-            "deed_buttons": self.buttons(request, str(thing.pk)),
+            "deed_buttons": self.buttons(request, thing),
             "may_see_data": self.may_see_data(request, thing),
         }
         return TemplateResponse(request, self.page_template, context)

@@ -210,9 +210,9 @@ class RunAdmin(RetryPage, TracePage, RunList):
         ).exclude(stage=HoldStage.OPEN)
         return list(rows.select_related("credential__credential")[:10])
 
-    def buttons(self, request: HttpRequest, object_id: str) -> list[Button]:
-        run = self.object_or_404(request, object_id)
-        found = super().buttons(request, object_id)
+    def buttons(self, request: HttpRequest, thing: Any) -> list[Button]:
+        run = thing
+        found = super().buttons(request, thing)
         if self.may(request, Role.OPERATOR, run) and runs.may_retry(run):
             retry = Button(
                 url=self.url_of("retry", run.pk),

@@ -56,6 +56,16 @@ class AuditEntryAdmin(ScopedAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
         return audit_entries(actor_of(request))
 
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> Any:
+        context = {"show_history": False, **(extra_context or {})}  # it is history
+        return super().changeform_view(request, object_id, form_url, context)
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[AuditEntry], search_term: str
     ) -> tuple[QuerySet[AuditEntry], bool]:

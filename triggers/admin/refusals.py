@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import PermissionDenied
 from django.db.models import Max, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -25,6 +26,8 @@ MOST_HOURS = 500  # rows of hours, reasons and inboxes
 def refusals_view(model_admin: InboxAdmin, request: HttpRequest, object_id: str = "") -> HttpResponse:
     """Without an inbox: those of the current project, or of all projects of this person."""
     inbox = model_admin.object_or_404(request, object_id) if object_id else None
+    if inbox is None and not model_admin.has_view_permission(request):
+        raise PermissionDenied
     if inbox is not None:
         inboxes = Inbox.objects.filter(pk=inbox.pk)
     else:

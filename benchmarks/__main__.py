@@ -33,6 +33,9 @@ MODULES = {
     "i": "reach",
     "j": "overhead",
     "k": "would_match",
+    "l": "looking",
+    "m": "pruning",
+    "n": "person",
 }
 
 

@@ -1,8 +1,8 @@
 """Partners that post as fast as they are answered: N keep-alive connections in one thread, written to be cheap.
 
-python -m benchmarks.sender PORT ADDRESS DOOR SECONDS CONNECTIONS
+python -m benchmarks.sender PORT ADDRESS DOOR SECONDS CONNECTIONS [PER_SECOND]
 
-DOOR is `key:TEXT`, `basic:USER:PASSWORD` or `hmac:whsec_…`. A process of its own, so that it shares no interpreter with what it measures. Prints one JSON object.
+DOOR is `key:TEXT`, `basic:USER:PASSWORD` or `hmac:whsec_…`. With PER_SECOND they post so many in all, and what an answer took counts from when its message was due. A process of its own, so that it shares no interpreter with what it measures. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from benchmarks.figures import percentile
 
@@ -129,18 +130,48 @@ class Sender:
         return True
 
 
+class PacedSender(Sender):
+    """So many a second, whatever the answers take: one that is late makes those behind it late, too."""
+
+    def pace(self, *, seconds: float, per_second: float) -> float:
+        began = time.perf_counter()
+        idle = list(self._lines.values())
+        due, total = 0, int(seconds * per_second)
+        until = began + seconds + PATIENCE_SECONDS
+        while time.perf_counter() < until and (due < total or len(idle) < len(self._lines)):
+            now = time.perf_counter() - began
+            while idle and due < total and due / per_second <= now:
+                line = idle.pop()
+                self._send(line)
+                line.sent_at = began + due / per_second
+                due += 1
+            wait = max(0.001, min(0.05, due / per_second - now)) if due < total else 0.05
+            for number, _ in self._poll.poll(wait):
+                if self._receive(self._lines[number]):
+                    idle.append(self._lines[number])
+        for line in self._lines.values():
+            line.link.close()
+        self._poll.close()
+        return time.perf_counter() - began
+
+
 def main(arguments: list[str]) -> None:
-    port, address, door, seconds, connections = arguments
-    sender = Sender(port=int(port), address=address, door=door, connections=int(connections))
-    took = sender.run(seconds=float(seconds))
+    port, address, door, seconds, connections, *rate = arguments
+    sender = PacedSender(port=int(port), address=address, door=door, connections=int(connections))
+    if rate:
+        took = sender.pace(seconds=float(seconds), per_second=float(rate[0]))
+    else:
+        took = sender.run(seconds=float(seconds))
     used = resource.getrusage(resource.RUSAGE_SELF)
-    answer = {
+    answer: dict[str, Any] = {
         "seconds": took,
         "statuses": sender.statuses,
         "p50_ms": percentile(sender.seconds, 50) * 1000,
         "p99_ms": percentile(sender.seconds, 99) * 1000,
         "cpu": (used.ru_utime + used.ru_stime) / took,
     }
+    if rate:
+        answer["ms"] = [round(each * 1000, 1) for each in sender.seconds]
     print(json.dumps(answer))
 
 

@@ -14,8 +14,10 @@ from jobs.connecting import ConnectionChoice, choices_of, connections_build, con
 from jobs.declaring import declared
 from jobs.language.check import check_in_process
 from jobs.language.linting import Finding
+from jobs.library import module_keys
 from jobs.models import Job, JobState, JobVersion, Workflow
 from jobs.signals import job_archived, job_switched, version_made_live
+from jobs.tables import table_keys
 from jobs.workflows import workflow_create
 from openfn_platform.common.errors import Conflict, Invalid
 from openfn_platform.common.models import free_key
@@ -148,6 +150,8 @@ def draft_check(
         aliases=aliases,
         settings=[item["key"] for item in settings],
         steps=list(others.values_list("key", flat=True)),
+        tables=table_keys(job.project_id) if "tables" in code else None,
+        library=module_keys(job.project_id) if "library" in code else (),
     )
 
 

@@ -167,6 +167,10 @@ DJANGO_CELERY_BEAT_TZ_AWARE = True
 RUN_LEASE_SECONDS = env.integer("RUN_LEASE_SECONDS", 60, least=4, most=3600)
 RUN_SWEEP_SECONDS = env.integer("RUN_SWEEP_SECONDS", 10, least=1, most=300)
 RUN_GRACE_SECONDS = env.integer("RUN_GRACE_SECONDS", 20, least=0, most=3600)
+AUDIT_DAYS = env.integer("AUDIT_DAYS", 1_095, least=30)  # three years
+IDEMPOTENCY_DAYS = env.integer(
+    "IDEMPOTENCY_DAYS", 730, least=30
+)  # at least; a project's history, if that is longer
 WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", 24, least=1, most=500)
 # Senders that may wait at once, per web process, for what came of their message: at most half of its threads.
 INBOX_WAITING_MOST = env.integer("INBOX_WAITING_MOST", 8, least=0, most=500)
@@ -320,6 +324,8 @@ EMAIL_BACKEND = (
 
 # --- API ------------------------------------------------------------------------------------------
 
+# Logs that are followed at once in each web process; each takes one of its threads for a minute.
+LOG_STREAMS = env.integer("LOG_STREAMS", 6, least=0, most=500)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["openfn_platform.projects.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],

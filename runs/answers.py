@@ -1,4 +1,4 @@
-"""What a running job may ask of the platform, over its channel: `once`, earlier steps, the echo guard, the next token.
+"""What a running job may ask of the platform, over its channel: `once`, earlier steps, tables, the next token …
 
 The child reaches neither database nor Redis. Each question is small, bounded and answered from rows of the
 run's own work order and project; an unknown question is an error in the job, not in the worker. What is stored
@@ -21,6 +21,7 @@ from openfn_platform.common.text import storable
 from runs.models import EchoMark, OnceMark, Run, RunMode, RunState
 from runs.sandbox.redaction import Redactor
 from runs.states import encode, state_read
+from runs.table_answers import TableAnswers
 from runs.tokens import Tokens
 
 KEY_LENGTH = 300
@@ -31,7 +32,9 @@ LONGEST_SECRET = 16_000
 class Answers:
     """Answers for one run."""
 
-    def __init__(self, run: Run, *, redactor: Redactor, tokens: Tokens) -> None:
+    def __init__(
+        self, run: Run, *, redactor: Redactor, tokens: Tokens, memory_bytes: int = 512 * 1024 * 1024
+    ) -> None:
         self._run = run
         self._redactor = redactor
         self._learnt = 0
@@ -45,6 +48,7 @@ class Answers:
             "echo.came_from_us": self._echo_came_from_us,
             "token.refresh": tokens.refresh,
             "secret.learn": self._secret_learn,
+            **TableAnswers(run, redactor=redactor, memory_bytes=memory_bytes).questions,
         }
 
     def __call__(self, question: str, body: dict[str, Any]) -> dict[str, Any] | bytes:

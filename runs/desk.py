@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs.language.contract import Connection, Request, RunFacts
+from jobs.language.contract import Connection, LibrarySource, Request, RunFacts
 from openfn_platform.common.errors import Invalid
 from runs.hiding import secrets_of
 from runs.sandbox.client import ZygoteClient
@@ -33,6 +33,8 @@ class DeskJob:
     connections: tuple[Connection, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     steps: Mapping[str, Any] = field(default_factory=dict)  # job -> its final state
+    tables: Mapping[str, dict[str, Any]] = field(default_factory=dict)  # key of a table -> its rows
+    library: tuple[LibrarySource, ...] = ()
     dry: bool = False
     time_zone: str = "UTC"
 
@@ -64,7 +66,7 @@ def desk_run(
             state=json.dumps(dict(job.state)).encode(),
             limits=limits,
             on_log=on_log,
-            answer=DeskAnswers(steps=job.steps),
+            answer=DeskAnswers(steps=job.steps, tables=job.tables),
             redact=redactor,
         )
     finally:
@@ -80,6 +82,7 @@ def _request(job: DeskJob, limits: Limits) -> Request:
         connections=job.connections,
         settings=dict(job.settings),
         steps=tuple(job.steps),
+        library=job.library,
         state_limit=limits.state_bytes,
         allow_private=True,  # at the desk, partners are often test servers next to it
         run=RunFacts(
@@ -96,11 +99,17 @@ def _request(job: DeskJob, limits: Limits) -> Request:
     )
 
 
+_NOTHING = object()
+
+
 class DeskAnswers:
     """The platform's side of the channel, as long as one run lasts."""
 
-    def __init__(self, *, steps: Mapping[str, Any]) -> None:
+    def __init__(
+        self, *, steps: Mapping[str, Any], tables: Mapping[str, dict[str, Any]] | None = None
+    ) -> None:
         self._steps = steps
+        self._tables = {key: dict(rows) for key, rows in (tables or {}).items()}
         self._once: dict[str, dict[str, Any]] = {}
         self._written: set[tuple[str, str, str]] = set()
 
@@ -121,9 +130,26 @@ class DeskAnswers:
                 self._written.add(_record(body))
             case "echo.came_from_us":
                 return {"ours": _record(body) in self._written}
+            case "table.open":
+                rows = self._tables.get(str(body.get("table")))
+                if rows is None:
+                    return {"known": False, "tables": sorted(self._tables)}
+                return {"known": True, "kind": "lookup", "count": len(rows), "rows": [*rows.items()]}
+            case "table.set":
+                return {"done": [self._set(body, key, value) for key, value in body["rows"]]}
+            case "table.delete":
+                rows = self._tables[str(body["table"])]
+                return {"removed": sum(rows.pop(each, _NOTHING) is not _NOTHING for each in body["keys"])}
             case _:
                 raise Invalid(f"A job cannot ask “{question[:40]}”.")
         return {}
+
+    def _set(self, body: dict[str, Any], key: str, value: Any) -> bool:
+        rows = self._tables[str(body["table"])]
+        if body.get("if_absent") and key in rows:
+            return False
+        rows[key] = value
+        return True
 
 
 def _record(body: dict[str, Any]) -> tuple[str, str, str]:

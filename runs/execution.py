@@ -134,6 +134,7 @@ def _start(*, worker: Worker, plan: Plan) -> bool:
         version_id=plan.version.pk,
         input_id=run.input_id,
         confinement=worker.confinement[:120],
+        library={source.key: source.number for source in plan.request.library},
     )
     if started and run.parent_id is None:
         work_order_begin(work_order_id=run.work_order_id)
@@ -169,7 +170,12 @@ def _run_child(
     redactor: Redactor,
     state: bytes | None = None,
 ) -> Ended:
-    answers = Answers(plan.run, redactor=redactor, tokens=Tokens(plan.run, request.connections, redactor))
+    answers = Answers(
+        plan.run,
+        redactor=redactor,
+        tokens=Tokens(plan.run, request.connections, redactor),
+        memory_bytes=plan.limits.memory_bytes,
+    )
 
     def answer(question: str, body: dict[str, Any]) -> dict[str, Any] | bytes:
         try:

@@ -115,7 +115,8 @@ def _update(
 
 
 _START = """
-UPDATE run SET state = 'started', started_at = clock_timestamp(), job_version_id = %s, input_id = %s, confinement = %s
+UPDATE run SET state = 'started', started_at = clock_timestamp(), job_version_id = %s, input_id = %s, confinement = %s,
+    library = %s
 WHERE id = %s AND token = %s AND state = 'claimed'
 """
 
@@ -127,8 +128,10 @@ def run_start(
     version_id: uuid.UUID,
     input_id: uuid.UUID | None,
     confinement: str,
+    library: dict[str, int] | None = None,
 ) -> bool:
     """claimed -> started. In plain SQL: one of the few statements that every run pays for."""
     with connection.cursor() as cursor:
-        cursor.execute(_START, [version_id, input_id, confinement, run_id, token])
+        taken: Any = Jsonb(library) if library else None
+        cursor.execute(_START, [version_id, input_id, confinement, taken, run_id, token])
         return bool(cursor.rowcount == 1)

@@ -13,7 +13,8 @@ from typing import Any
 from django.conf import settings
 
 from jobs.expiring import is_over, last_day
-from jobs.language.contract import Connection, Request, RunFacts
+from jobs.language.contract import Connection, LibrarySource, Request, RunFacts
+from jobs.library import LibraryTooBig, library_of
 from jobs.models import Credential, Job, JobConnection, JobVersion, ProjectCredential
 from jobs.opening import CredentialLoadError
 from jobs.tokens import TokenError, credential_ready
@@ -196,6 +197,7 @@ def _request(
         connections=connections,
         settings=values,
         steps=_steps(run, version),
+        library=_library(run, version),
         run=RunFacts(
             id=str(run.pk),
             attempt=run.attempt,
@@ -217,6 +219,15 @@ def _request(
         allow_private=settings.JOB_ALLOW_LOOPBACK,
         trace_reads=version.trace_reads,
     )
+
+
+def _library(run: Run, version: JobVersion) -> tuple[LibrarySource, ...]:
+    """The modules that the code speaks of: as they are live, or as they were for a retry with the same code."""
+    code = run.trial_code if run.trial_code is not None else version.code
+    try:
+        return library_of(project_id=run.project_id, code=code, pinned=run.library)
+    except LibraryTooBig as error:
+        raise CannotStart("ExecutionError", error.message, "Cut the modules into smaller ones.") from None
 
 
 def _steps(run: Run, version: JobVersion) -> tuple[str, ...]:

@@ -1,5 +1,5 @@
-"""Admin pages of jobs' floor: credentials. Jobs and workflows also show runs and triggers, so the workspace has them."""
+"""Admin pages of jobs' floor: credentials and tables. Jobs and workflows also show runs and triggers, so the workspace has them."""
 
-from jobs.admin import credential
+from jobs.admin import credential, table
 
-__all__ = ["credential"]
+__all__ = ["credential", "table"]

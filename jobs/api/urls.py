@@ -1,4 +1,4 @@
-"""Addresses of adaptors, workflows, jobs and credentials, below /api/v1/."""
+"""Addresses of adaptors, workflows, jobs, credentials, tables and the library, below /api/v1/."""
 
 from typing import Any
 
@@ -9,6 +9,10 @@ from jobs.api.credential_deeds import CredentialDeedViewSet
 from jobs.api.credentials import CredentialViewSet
 from jobs.api.drafts import DraftViewSet
 from jobs.api.jobs import JobViewSet
+from jobs.api.library import LibraryVersionViewSet, LibraryViewSet
+from jobs.api.rows import RowHistoryViewSet, RowViewSet
+from jobs.api.sheets import SheetViewSet
+from jobs.api.tables import TableViewSet
 from jobs.api.versions import VersionViewSet
 from jobs.api.workflows import WorkflowViewSet
 
@@ -56,5 +60,36 @@ urlpatterns = [
         "credentials/<str:id>/loans/<str:project>",
         CredentialDeedViewSet.as_view({"delete": "take_back"}),
         name="api-credential-loan",
+    ),
+    path("tables", TableViewSet.as_view(LIST), name="api-tables"),
+    path("tables/<str:id>", TableViewSet.as_view(ONE), name="api-table"),
+    path("tables/<str:id>/rows", RowViewSet.as_view({"get": "page", "post": "bulk"}), name="api-table-rows"),
+    path(
+        "tables/<str:id>/rows/<path:row>",
+        RowViewSet.as_view({"get": "one", "put": "put", "delete": "remove"}),
+        name="api-table-row",
+    ),
+    path(
+        "tables/<str:id>/csv",
+        SheetViewSet.as_view({"get": "write", "post": "bring_in"}),
+        name="api-table-csv",
+    ),
+    path("tables/<str:id>/history", RowHistoryViewSet.as_view({"get": "page"}), name="api-table-history"),
+    path(
+        "tables/<str:id>/history/restore",
+        RowHistoryViewSet.as_view({"post": "restore"}),
+        name="api-table-restore",
+    ),
+    path("library", LibraryViewSet.as_view(LIST), name="api-library"),
+    path("library/<str:id>", LibraryViewSet.as_view(ONE), name="api-library-module"),
+    path(
+        "library/<str:id>/versions",
+        LibraryVersionViewSet.as_view({"get": "versions", "post": "save"}),
+        name="api-library-versions",
+    ),
+    path(
+        "library/<str:id>/versions/<str:number>",
+        LibraryVersionViewSet.as_view({"get": "version"}),
+        name="api-library-version",
     ),
 ]

@@ -7,6 +7,12 @@ bounded channel. Questions and answers are JSON objects:
     once.done            {key, result}       -> {}
     once.undo            {key}               -> {}      the call is known not to have happened: a retry may make it
     step.state           {job}               -> {state: {…} or null}
+    table.open           {table}             -> {known: false, tables: […]} | {known: true, kind, count, …a page}
+    table.page           {table, after, prefix, whole} -> {rows: [[key, value] …], next: key or null, cut}
+                         of a lookup table as a whole (`whole`) only as much as the run has room for: else it is `cut`
+    table.get            {table, keys}       -> {rows, left: [keys for which there was no room]}
+    table.set            {table, rows, ttl, if_absent} -> {done: [true or false …]}
+    table.delete         {table, keys}       -> {removed: how many were there}
     echo.wrote           {system, id, hash}  -> {}
     echo.came_from_us    {system, id, hash}  -> {ours: true or false}
     secret.learn         {secret}            -> {}      masked from now on wherever the platform keeps something

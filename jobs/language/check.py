@@ -18,8 +18,7 @@ from typing import Any
 
 from jobs.language.explaining import compiler_sentence
 from jobs.language.linting import Finding, Surroundings, lint
-from jobs.language.python import COMPILER_ERRORS
-from jobs.language.script import LARGEST, compile_script
+from jobs.language.script import COMPILER_ERRORS, LARGEST, compile_module, compile_script, source_of
 
 __all__ = ["Finding", "check", "check_in_process"]
 
@@ -45,17 +44,28 @@ def check(
     settings: Sequence[str] = (),
     steps: Sequence[str] = (),
     modules: Sequence[str] = (),
+    tables: Sequence[str] | None = None,
+    library: Sequence[str] = (),
+    is_module: bool = False,
 ) -> list[Finding]:
     """Errors keep a version from being made live, warnings do not. For code of people one trusts."""
     if language != "python":
         return [_error("unknown-language", f"Jobs in {language} cannot be checked here")]
-    source = code.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    source = source_of(code)
     obstacle = _unreadable(source)
     if obstacle:
         return [obstacle]
-    around = Surroundings(aliases=aliases, settings=settings, steps=steps, modules=modules)
+    around = Surroundings(
+        aliases=aliases,
+        settings=settings,
+        steps=steps,
+        modules=modules,
+        tables=tables,
+        library=library,
+        is_module=is_module,
+    )
     try:
-        compile_script(source)
+        compile_module(source) if is_module else compile_script(source)
         found = [*_hidden(source), *lint(source, around)]
     except SyntaxError as error:
         found = [*_hidden(source), _syntax(error)]
@@ -72,11 +82,19 @@ def check_in_process(
     settings: Sequence[str] = (),
     steps: Sequence[str] = (),
     modules: Sequence[str] = (),
+    tables: Sequence[str] | None = None,
+    library: Sequence[str] = (),
+    is_module: bool = False,
     seconds: float = SECONDS,
 ) -> list[Finding]:
     """The same in a process of its own; what kills that process is a finding too."""
-    question = {"language": language, "code": code, "aliases": dict(aliases)}
+    question: dict[str, Any] = {"language": language, "code": code, "aliases": dict(aliases)}
     question |= {"settings": [*settings], "steps": [*steps], "modules": [*modules]}
+    question |= {
+        "tables": None if tables is None else [*tables],
+        "library": [*library],
+        "is_module": is_module,
+    }
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter, our own text
             [sys.executable, "-I", "-c", _BOOT, str(_ROOT)],

@@ -49,6 +49,15 @@ class Condition:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LibrarySource:
+    """One module of the project's library, in the version that this run takes."""
+
+    key: str
+    number: int
+    code: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunFacts:
     """What a job can know about its own run, as `run`."""
 
@@ -76,6 +85,7 @@ class Request:
     settings: JSONObject = field(default_factory=dict)
     run: RunFacts
     steps: tuple[str, ...] = ()  # keys of jobs whose final states may be asked for
+    library: tuple[LibrarySource, ...] = ()
     conditions: tuple[Condition, ...] = ()
     state_limit: int = 10_000_000  # bytes of JSON
     keep_memory: str = "no"  # no | keys (all but data, response, references) | whole
@@ -91,6 +101,7 @@ class Request:
     def from_json(cls, value: JSONObject) -> Request:
         value = dict(value)
         value["connections"] = tuple(Connection(**item) for item in value["connections"])
+        value["library"] = tuple(LibrarySource(**item) for item in value["library"])
         value["conditions"] = tuple(Condition(**item) for item in value["conditions"])
         facts = dict(value["run"])
         if facts.get("period") is not None:

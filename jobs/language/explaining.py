@@ -15,6 +15,7 @@ from jobs.language.channel import ChannelError
 from jobs.language.connections import Connections, NoConnection
 from jobs.language.contract import Connection, Failure, Outcome
 from jobs.language.errors import CodeError, Told, UnsureSignal
+from jobs.language.library import PACKAGE, Shelf, module_of
 from jobs.language.names import listed, meant
 from jobs.language.script import FILENAME, Script
 from openfn_platform.common.errors import PlatformError
@@ -71,9 +72,15 @@ def not_connected(error: NoConnection) -> Verdict:
 class Explainer:
     """Explains the exceptions of one run."""
 
-    def __init__(self, *, script: Script, connections: Connections) -> None:
+    def __init__(self, *, script: Script, connections: Connections, shelf: Shelf | None = None) -> None:
         self._script = script
         self._connections = connections
+        self._shelf = shelf
+        bodies = (
+            [script.tree.body, *(tree.body for tree in shelf.trees.values())] if shelf else [script.tree.body]
+        )
+        # Everything that the author wrote: what stands there is no value.
+        self._tree = ast.Module(body=[node for body in bodies for node in body], type_ignores=[])
 
     def explain(self, error: BaseException) -> Verdict:
         if isinstance(error, BaseExceptionGroup) and error.exceptions[0].__traceback__ is not None:
@@ -85,10 +92,19 @@ class Explainer:
             line = error.line
         return outcome, replace(
             failure,
-            message=failure.message[:LONGEST_MESSAGE],
+            message=f"{failure.message}{self._place(frames)}"[:LONGEST_MESSAGE],
             line=line,
             code_line=self._script.line(line) if line else None,
         )
+
+    def _place(self, frames: list[TracebackType]) -> str:
+        """Where in the library, if the last line of the author's stands there."""
+        last = next((frame for frame in reversed(frames) if _is_authors(frame)), None)
+        name = module_of(last.tb_frame.f_code.co_filename) if last is not None else None
+        if last is None or name is None:
+            return ""
+        code = self._shelf.line(name, last.tb_lineno) if self._shelf else None
+        return f" (in the library, {name} line {last.tb_lineno}{f': {code}' if code else ''})"
 
     def _verdict(self, error: BaseException, frames: list[TracebackType], line: int | None) -> Verdict:
         if isinstance(error, MustConnectAgain):
@@ -122,8 +138,8 @@ class Explainer:
             )
         if isinstance(error, NameError | ImportError | RecursionError | SyntaxError):
             return Outcome.CRASHED, self._crash(error)
-        if frames and _is_job(frames[-1]) and plain.raised_by_statement(frames[-1]):
-            return Outcome.FAILED, self._raised_by_author(error, line)
+        if frames and _is_authors(frames[-1]) and plain.raised_by_statement(frames[-1]):
+            return Outcome.FAILED, self._raised_by_author(error, frames[-1])
         return Outcome.FAILED, self._ordinary(error, frames, line)
 
     def _refused_by_client(self, error: PlatformError) -> Failure:
@@ -139,7 +155,7 @@ class Explainer:
         )
 
     def _crash(self, error: NameError | ImportError | RecursionError | SyntaxError) -> Failure:
-        known = _words(self._script.tree)
+        known = _words(self._tree)
         if isinstance(error, UnboundLocalError):
             found = re.search(r"variable '(\w+)'", plain.text_of(error))
             name = found[1] if found and found[1] in known else "a name"
@@ -162,7 +178,10 @@ class Explainer:
         return Failure(type="SyntaxError", kind="code", message=syntax_sentence(error))
 
     def _not_imported(self, error: ImportError) -> Failure:
-        name = error.name if error.name in _modules(self._script.tree) else "…"
+        module = self._missing_module(error)
+        if module is not None and self._shelf is not None:
+            return Failure(type="ImportError", kind="code", message=self._shelf.missing(module))
+        name = error.name if error.name in _modules(self._tree) else "…"
         if isinstance(error, ModuleNotFoundError):
             message = f"There is no module `{name}` for jobs"
             hint = "A job may import the standard library, httpx, and what this installation allows."
@@ -170,12 +189,28 @@ class Explainer:
         message = f"What the code asks for cannot be imported from `{name}`"
         return Failure(type="ImportError", kind="code", message=message)
 
-    def _raised_by_author(self, error: BaseException, line: int | None) -> Failure:
-        """`raise` and `assert` in the job's own code: the words are the author's."""
+    def _missing_module(self, error: ImportError) -> str | None:
+        """The module of the library that is asked for and not there."""
+        package, _, name = (error.name or "").partition(".")
+        if package != PACKAGE:
+            return None
+        if not name:
+            found = re.search(r"cannot import name '(\w+)'", plain.text_of(error))
+            name = found[1] if found else ""
+        return name if name.isidentifier() and name in _words(self._tree) | _imported(self._tree) else None
+
+    def _raised_by_author(self, error: BaseException, frame: TracebackType) -> Failure:
+        """`raise` and `assert` in the job's own code or the library's: the words are the author's."""
         text = str(error.args[0]) if isinstance(error, KeyError) and error.args else plain.text_of(error)
         if not text and isinstance(error, AssertionError):
-            text = f"This does not hold: {self._script.line(line or 0) or 'an assertion'}"
+            text = f"This does not hold: {self._author_line(frame) or 'an assertion'}"
         return Failure(type="JobError", message=text or f"The job raised {type(error).__name__}")
+
+    def _author_line(self, frame: TracebackType) -> str | None:
+        name = module_of(frame.tb_frame.f_code.co_filename)
+        if name is None or self._shelf is None:
+            return self._script.line(frame.tb_lineno)
+        return self._shelf.line(name, frame.tb_lineno)
 
     def _ordinary(self, error: BaseException, frames: list[TracebackType], line: int | None) -> Failure:
         name = type(error).__name__
@@ -206,12 +241,12 @@ class Explainer:
         if isinstance(error, AttributeError) and error.name:
             return self._missing_attribute(error)
         last = frames[-1] if frames else None
-        if last is not None and not _is_job(last) and plain.raised_by_statement(last):
+        if last is not None and not _is_authors(last) and plain.raised_by_statement(last):
             return plain.told_by_library(error, last.tb_frame.f_code)
         text = plain.told_by_interpreter(error)
         text = text.replace("__job__.<locals>.", "")
         # The name of an argument may come from data: f(**row).
-        known = _words(self._script.tree)
+        known = _words(self._tree)
         return re.sub(
             r"(?<=argument )'([^']*)'", lambda found: found[0] if found[1] in known else "'…'", text
         )
@@ -219,13 +254,15 @@ class Explainer:
     def _missing_key(self, error: KeyError, frames: list[TracebackType]) -> str:
         """The key itself is told only when the author wrote it: a computed key is a value."""
         key = error.args[0] if error.args else None
-        if isinstance(key, str) and key in _texts(self._script.tree):
+        if isinstance(key, str) and key in _texts(self._tree):
             return f"`{key}` is not there"
-        return "a computed key is not there" if not frames or _is_job(frames[-1]) else "a key is not there"
+        return (
+            "a computed key is not there" if not frames or _is_authors(frames[-1]) else "a key is not there"
+        )
 
     def _missing_attribute(self, error: AttributeError) -> str:
         name = error.name or ""
-        if name not in _attributes(self._script.tree):
+        if name not in _attributes(self._tree):
             return plain.by_type(error)
         if error.obj is None:
             return f"`.{name}` was asked of something that is empty (None)"
@@ -291,6 +328,17 @@ def _frames(traceback: TracebackType | None) -> Iterator[TracebackType]:
 
 def _is_job(traceback: TracebackType) -> bool:
     return traceback.tb_frame.f_code.co_filename == FILENAME
+
+
+def _is_authors(traceback: TracebackType) -> bool:
+    """A line of the job or of the project's library."""
+    return _is_job(traceback) or module_of(traceback.tb_frame.f_code.co_filename) is not None
+
+
+def _imported(tree: ast.AST) -> set[str]:
+    """Every name that is imported, and every part of a module's name."""
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    return {part for node in nodes for alias in node.names for part in alias.name.split(".")}
 
 
 def _texts(tree: ast.AST) -> set[str]:

@@ -15,8 +15,9 @@ from typing import Any
 from pyflakes import messages
 from pyflakes.checker import Checker
 
+from jobs.language.library import PACKAGE
 from jobs.language.names import listed, meant
-from jobs.language.scope import HELPERS, NAMES, RUN_FACTS
+from jobs.language.scope import HELPERS, NAMES, RUN_FACTS, SHARED
 from jobs.language.script import ENTRY, FunctionNode, bound_names, compile_script
 
 # A job may import these wherever it runs; an installation names more.
@@ -56,9 +57,14 @@ class Surroundings:
     settings: Sequence[str]
     steps: Sequence[str]
     modules: Sequence[str] = ()  # what this installation lets jobs import besides the standard library
+    tables: Sequence[str] | None = None  # keys; None: not known
+    library: Sequence[str] = ()  # modules
+    is_module: bool = False  # what is looked at is no job but a module of the library
 
     @property
     def names(self) -> list[str]:
+        if self.is_module:
+            return sorted(SHARED)
         return sorted({*(name.name for name in NAMES), *self.aliases})
 
 
@@ -73,8 +79,9 @@ def lint(source: str, around: Surroundings) -> list[Finding]:
         *_members(tree, around, free),
         *_once(tree, free),
         *_imports(tree, around),
-        *_entry(source, around),
-        *_state(tree),
+        *_tables(tree, around, free),
+        *_library(tree, around, free),
+        *(() if around.is_module else (*_entry(source, around), *_state(tree))),
     ]
     return sorted(found, key=lambda finding: (finding.line, finding.column))
 
@@ -99,7 +106,9 @@ class _ReturnsAsExpressions(ast.NodeTransformer):
 
 
 def _undefined(source: str, around: Surroundings) -> Iterator[Finding]:
-    tree = _ReturnsAsExpressions().visit(ast.parse(source))
+    tree = ast.parse(source)
+    if not around.is_module:
+        tree = _ReturnsAsExpressions().visit(tree)
     for message in Checker(tree, builtins=set(around.names)).messages:
         if isinstance(message, _UNTOLD):
             continue
@@ -203,7 +212,7 @@ def _member(node: ast.AST) -> tuple[str, str | None]:
         return node.value.id, node.attr
     if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
         key = node.slice.value if isinstance(node.slice, ast.Constant) else None
-        if node.value.id in {"settings", "steps"} and isinstance(key, str):
+        if node.value.id in {"settings", "steps", "tables"} and isinstance(key, str):
             return node.value.id, key
     return "", None
 
@@ -232,7 +241,7 @@ def _once(tree: ast.AST, free: set[str]) -> Iterator[Finding]:
 
 
 def _imports(tree: ast.AST, around: Surroundings) -> Iterator[Finding]:
-    allowed = {*sys.stdlib_module_names, *ALLOWED_MODULES, *around.modules}
+    allowed = {*sys.stdlib_module_names, *ALLOWED_MODULES, *around.modules, PACKAGE}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             modules = [alias.name for alias in node.names]
@@ -249,6 +258,39 @@ def _imports(tree: ast.AST, around: Surroundings) -> Iterator[Finding]:
                     f"A job cannot import `{top or module}`",
                     hint="There are the standard library, httpx, and what this installation allows.",
                 )
+
+
+def _tables(tree: ast.AST, around: Surroundings, free: set[str]) -> Iterator[Finding]:
+    """A table may be made after the job that uses it, so this keeps nothing from being made live."""
+    known = around.tables
+    if known is None or "tables" not in free:
+        return
+    for node in ast.walk(tree):
+        owner, name = _member(node)
+        if owner != "tables" or name is None:
+            continue
+        key = name.replace("_", "-") if isinstance(node, ast.Attribute) else name
+        if key not in known:
+            sentence = f"There is no table `{key}` in this project{meant(key, known)}"
+            yield _finding(node, "unknown-table", sentence, severity="warning")
+
+
+def _library(tree: ast.AST, around: Surroundings, free: set[str]) -> Iterator[Finding]:
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            package, _, module = (node.module or "").partition(".")
+            if package == PACKAGE:
+                names = [module.partition(".")[0]] if module else [alias.name for alias in node.names]
+        elif isinstance(node, ast.Import):
+            parts = [alias.name.split(".") for alias in node.names]
+            names = [path[1] for path in parts if path[0] == PACKAGE and len(path) > 1]
+        elif PACKAGE in free and _member(node)[0] == PACKAGE:
+            names = [_member(node)[1] or ""]
+        for name in names:
+            if name != "*" and name not in around.library:
+                sentence = f"There is no module `{name}` in the library{meant(name, around.library)}"
+                yield _finding(node, "unknown-library", sentence)
 
 
 def _entry(source: str, around: Surroundings) -> Iterator[Finding]:

@@ -15,16 +15,15 @@ from jobs.language.encoding import article
 from jobs.language.errors import JobError, SkipSignal
 from jobs.language.explaining import Explainer, not_compiled, not_connected
 from jobs.language.facts import Run, Settings, Steps, Sync
+from jobs.language.library import Shelf, importable
 from jobs.language.logs import Log, Printer
 from jobs.language.once import Once
 from jobs.language.paths import reader
-from jobs.language.scope import HELPERS
-from jobs.language.script import FILENAME, Script, compile_script
+from jobs.language.scope import HELPERS, SHARED
+from jobs.language.script import COMPILER_ERRORS, FILENAME, Script, compile_script
 from jobs.language.session import Session
 from jobs.language.state import State, content_of
-
-# What compile() answers hostile or broken code with, seen; a segmentation fault is the supervisor's to notice.
-COMPILER_ERRORS = (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError, SystemError)
+from jobs.language.tables import Tables
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +74,9 @@ class _Execution:
         self._state = State(content, configuration=first)
         self._printer = Printer(session)
         self._scope = self._names(request, channel)
+        shared = {name: value for name, value in {**self._scope, **helpers()}.items() if name in SHARED}
+        self._shelf = Shelf(request.library, shared)
+        self._scope["library"] = shared["library"] = self._shelf.package
         self._namespace: dict[str, Any] = {"__name__": "job", **self._scope}
 
     def run(self) -> Ending:
@@ -82,13 +84,14 @@ class _Execution:
         lines = [f"{line}\n" for line in self._script.source.split("\n")]
         linecache.cache[FILENAME] = (len(self._script.source), None, lines, FILENAME)
         try:
-            final = self._final(self._script.call(self._namespace, self._scope))
+            with importable(self._shelf):
+                final = self._final(self._script.call(self._namespace, self._scope))
             if self._session.unsure is not None:
                 raise self._session.unsure
         except SkipSignal as signal:
             return self._skipped(signal)
         except BaseException as error:  # sys.exit() and MemoryError are ends of a job like any other
-            explainer = Explainer(script=self._script, connections=self._connections)
+            explainer = Explainer(script=self._script, connections=self._connections, shelf=self._shelf)
             outcome, failure = explainer.explain(error)
             return Ending(outcome=outcome, failure=failure, content=self._current())
         finally:
@@ -105,6 +108,7 @@ class _Execution:
             "value": reader(self._current),
             "settings": Settings(request.settings),
             "steps": Steps(names=request.steps, channel=channel),
+            "tables": Tables(channel=channel, session=self._session, mode=request.run.mode),
             "once": Once(channel=channel, session=self._session, dry=dry),
             "sync": Sync(channel=channel, dry=dry),
             "run": Run(request.run),

@@ -18,6 +18,9 @@ class ScopeName:
 # The helpers of `jobs.adaptors.common`.
 HELPERS = ("dates", "csv", "phones", "chunks", "jsonpath")
 
+# What the modules of the library know, too: nothing that belongs to one job. A connection of a job does not change it.
+SHARED = (*HELPERS, "tables", "library", "skip", "fail", "note", "problem", "log", "print")
+
 RUN_FACTS = {
     "id": "str",
     "attempt": "int",
@@ -58,6 +61,18 @@ NAMES: tuple[ScopeName, ...] = (
         signature="",
         help="Final states of earlier jobs of this work order, read only.",
         example='steps["register-patient"].data["uuid"]',
+    ),
+    ScopeName(
+        name="tables",
+        signature="",
+        help="The project's tables: values by key. Also .get, .get_many, .set(key, value, ttl=…), .delete, .each.",
+        example='tables.facilities[value("form.facility")]',
+    ),
+    ScopeName(
+        name="library",
+        signature="",
+        help="The project's shared modules; `from library import …` does the same.",
+        example="library.facilities.name_of(code)",
     ),
     ScopeName(
         name="once",

@@ -23,6 +23,8 @@ FILENAME = "<job>"
 LARGEST = 256_000  # bytes; beyond it compiling alone can take a process down
 ENTRY = "main"
 _WRAPPER = "__job__"
+# What compile() answers hostile or broken code with, seen; a segmentation fault is the supervisor's to notice.
+COMPILER_ERRORS = (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError, SystemError)
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
@@ -51,7 +53,7 @@ class Script:
 
 def compile_script(source: str) -> Script:
     """SyntaxError, and whatever else the compiler gives up with, is the caller's to explain."""
-    source = source.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    source = source_of(source)
     if "\0" in source:
         line = source.count("\n", 0, source.index("\0")) + 1
         raise SyntaxError("the code holds a NUL character", (FILENAME, line, 1, ""))
@@ -64,6 +66,19 @@ def compile_script(source: str) -> Script:
         main = _entry(tree)
         code = _compile(tree) if main else _compile_body(tree)
     return Script(source=source, tree=tree, code=code, main=main, replaces_state=_replaces(tree, "state"))
+
+
+def compile_module(source: str, file: str = "<module>") -> tuple[ast.Module, CodeType]:
+    """A module of the library: plain Python."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tree = ast.parse(source, file)
+        return tree, compile(tree, file, "exec", dont_inherit=True)
+
+
+def source_of(text: str) -> str:
+    """Without a mark of byte order, with one kind of line end."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def arguments(main: ast.FunctionDef, scope: Mapping[str, Any]) -> dict[str, Any]:

@@ -41,6 +41,7 @@ class Session:
         self.once_done = False
         self.last_connection: str | None = None
         self.unsure: UnsureSignal | None = None
+        self._shown = False
 
     @property
     def did_something(self) -> bool:
@@ -58,6 +59,18 @@ class Session:
             self._count(exchange)
         told = self._bounds.told(exchange)
         self._emit({**told, "kind": "http", "at": time.time(), "connection": connection})
+
+    def show(self, exchange: dict[str, Any]) -> None:
+        """A write to the project's own tables that is shown and not made."""
+        if not self._shown:
+            self._shown = True
+            self.log(
+                "info",
+                "Only live runs write to tables: what this one would write is shown under HTTP and seen by it alone",
+                source="platform",
+            )
+        told = self._bounds.told(exchange)
+        self._emit({**told, "kind": "http", "at": time.time(), "connection": "tables"})
 
     def _count(self, exchange: dict[str, Any]) -> None:
         status, refused = exchange.get("status"), bool(exchange.get("error"))

@@ -6,7 +6,7 @@ Views hide what an actor may not see; verbs ask `require` again, so that no path
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -16,6 +16,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.request import Request
 
+from openfn_platform.common.clients import client_address
 from openfn_platform.common.errors import NotAllowed, NotFound
 from openfn_platform.projects.models import ApiToken, Membership, Project, Role, Scope, User
 from openfn_platform.projects.models.membership import RANK
@@ -45,6 +46,8 @@ class Actor:
     user: User | None = None
     token: ApiToken | None = None
     platform: bool = False  # the platform's own doing: commands, the demo, migrations of data
+    # From where the request came, for the audit; says nothing about who it is.
+    address: str | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:
@@ -126,11 +129,15 @@ class Actor:
         """Whether the actor may set up how the project speaks to other systems: its credentials and inboxes.
 
         Those are an administrator's. Who makes a token with the scope `deploy` is one, and hands this on with it;
-        members, tokens and the project itself stay out of its reach.
+        tokens, owners and putting the project away stay out of its reach.
         """
         if self.may(project, Role.ADMIN):
             return True
         return self.token is not None and Scope.DEPLOY in self.token.scopes and self.may(project, Role.EDITOR)
+
+    def may_manage(self, project: Project | uuid.UUID) -> bool:
+        """Whether the actor may change the project's settings, and its members but for the owners. As above."""
+        return self.may_connect(project)
 
     def may_see_data(self, project: Project | uuid.UUID) -> bool:
         """Payloads, states, traces, logs: the personal data of patients."""
@@ -173,6 +180,12 @@ def require_to_connect(actor: By, project: Project | uuid.UUID) -> Actor:
     return actor if actor.may_connect(project) else require(actor, project, Role.ADMIN)
 
 
+def require_to_manage(actor: By, project: Project | uuid.UUID) -> Actor:
+    """The same for the project's settings and members."""
+    actor = as_actor(actor)
+    return actor if actor.may_manage(project) else require(actor, project, Role.ADMIN)
+
+
 def require_superuser(actor: By) -> Actor:
     """For what concerns the installation and no single project."""
     actor = as_actor(actor)
@@ -190,7 +203,7 @@ def actor_of(request: HttpRequest | Request) -> Actor:
     known = getattr(request, "_actor", None)
     if isinstance(known, Actor) and known.user == person and known.token == token:
         return known
-    actor = Actor(user=person, token=token)
+    actor = Actor(user=person, token=token, address=client_address(request.META))
     request._actor = actor  # type: ignore[union-attr]  # a request is where Django itself keeps such things
     return actor
 

@@ -9,10 +9,11 @@ from django.db.models import F
 from django.utils import timezone
 
 from openfn_platform.common.errors import Conflict, Invalid
+from openfn_platform.common.hosts import hosts_checked
 from openfn_platform.common.models import free_key
 from openfn_platform.common.saving import row_save
 from openfn_platform.common.text import clean_name
-from openfn_platform.projects.actors import By, author_of, require, require_superuser
+from openfn_platform.projects.actors import By, author_of, require, require_superuser, require_to_manage
 from openfn_platform.projects.auditing import audit, differences
 from openfn_platform.projects.locking import project_lock
 from openfn_platform.projects.models import Membership, Project, Role, User
@@ -33,6 +34,7 @@ class ProjectValues(TypedDict, total=False):
     messages_per_minute: int | None
     messages_burst: int | None
     mail_shows_text: bool
+    keeps_payloads: bool
     allowed_hosts: list[str]
     mfa_required: bool
 
@@ -44,6 +46,7 @@ def project_create(
     """A new project with its inbox. Its owner is `owner`, or else whoever makes it."""
     require_superuser(by)
     name = clean_name(name)
+    _check(values)
     project = Project(name=name, key=key or free_key(name, Project.objects.all()), **values)
     _check_burst(project)
     row_save(project)
@@ -62,7 +65,7 @@ def project_change(
     *, project: Project, by: By, name: str | None = None, **values: Unpack[ProjectValues]
 ) -> Project:
     """Change the settings that are given. The key stays: files and addresses depend on it."""
-    require(by, project, Role.ADMIN)
+    require_to_manage(by, project)
     project_lock(project)
     wanted: dict[str, Any] = dict(values)
     if name is not None:
@@ -70,6 +73,7 @@ def project_change(
     unknown = set(wanted) - {"name"} - set(ProjectValues.__annotations__)
     if unknown:
         raise Invalid(f"A project has no setting “{min(unknown)}”.", field=min(unknown))
+    _check(wanted)
     before = {field: getattr(project, field) for field in wanted}
     for field, value in wanted.items():
         setattr(project, field, value)
@@ -103,3 +107,9 @@ def _check_burst(project: Project) -> None:
             "Without a number of messages a minute, none of them can come at once; fill in both or none.",
             field="messages_burst",
         )
+
+
+def _check(values: Any) -> None:
+    """What the columns themselves cannot judge."""
+    if "allowed_hosts" in values:
+        values["allowed_hosts"] = hosts_checked(values["allowed_hosts"])

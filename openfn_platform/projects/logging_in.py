@@ -14,8 +14,8 @@ from django.http import HttpRequest
 
 from openfn_platform.common.errors import Invalid
 from openfn_platform.common.models import as_uuid
-from openfn_platform.common.text import one_line, storable
-from openfn_platform.projects.actors import NOBODY
+from openfn_platform.common.text import storable
+from openfn_platform.projects.actors import Actor
 from openfn_platform.projects.auditing import audit
 from openfn_platform.projects.models import User
 from openfn_platform.projects.second_factors import factor_try, has_factor
@@ -54,12 +54,18 @@ def password_login(*, request: HttpRequest, email: str, password: str) -> Step:
     person = authenticate(asking, username=name, password=password)
     if isinstance(person, User):
         return login_continue(request=request, person=person, how="password")
-    address = client_address(request)
-    audit("log-in failed", NOBODY, changes={"email": one_line(name, LONGEST), "address": address})
+    _write_down("log-in failed", request, name)
     if getattr(asking, "axes_locked_out", False):
-        audit("log-in locked", NOBODY, changes={"email": one_line(name, LONGEST), "address": address})
+        _write_down("log-in locked", request, name)
         may_try(asking, name)
     raise WrongPassword()
+
+
+def _write_down(action: str, request: HttpRequest, name: str) -> None:
+    """An address that nobody has is not kept: people type passwords into the wrong field."""
+    person = User.objects.filter(email=name).first()
+    changes = {} if person else {"person": "nobody has that e-mail address"}
+    audit(action, Actor(address=client_address(request)), target=person, changes=changes)
 
 
 def login_continue(*, request: HttpRequest, person: User, how: str) -> Step:

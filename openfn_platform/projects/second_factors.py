@@ -21,7 +21,7 @@ from django.http import HttpRequest
 
 from openfn_platform.common.crypto import Cipher
 from openfn_platform.common.errors import Conflict, Invalid, NotAllowed
-from openfn_platform.projects.actors import NOBODY, By, as_actor
+from openfn_platform.projects.actors import Actor, By, as_actor
 from openfn_platform.projects.auditing import audit
 from openfn_platform.projects.mailing import letter_send
 from openfn_platform.projects.models import Membership, Role, User
@@ -186,9 +186,9 @@ def factor_try(*, request: HttpRequest, person: User, code: str) -> str:
         return how
     address = client_address(request)
     locked = try_failed(asking, name)
-    audit("second factor failed", NOBODY, target=person, changes={"address": address})
+    audit("second factor failed", Actor(address=address), target=person)
     if locked:
-        audit("log-in locked", NOBODY, target=person, changes={"address": address, "what": "second factor"})
+        audit("log-in locked", Actor(address=address), target=person, changes={"what": "second factor"})
         may_try(asking, name)
     raise WrongCode()
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from openfn_platform.common.errors import NotAllowed, NotFound
 from openfn_platform.common.text import one_line
-from openfn_platform.projects.actors import By, as_actor
+from openfn_platform.projects.actors import Actor, By, as_actor
 from openfn_platform.projects.auditing import audit
 from openfn_platform.projects.models import Session, User
 from openfn_platform.projects.session_store import ADDRESS, BEGAN, DEVICE, HOW, SessionStore
@@ -44,7 +44,8 @@ def session_begin(*, request: HttpRequest, person: User, how: str) -> None:
     login(request, person, backend=BACKEND)
     device, address = device_of(request), client_address(request)
     request.session.update({BEGAN: timezone.now().isoformat(), ADDRESS: address, DEVICE: device, HOW: how})
-    audit("logged in", person, target=person, changes={"how": how, "address": address, "device": device})
+    actor = Actor(user=person, address=address)
+    audit("logged in", actor, target=person, changes={"how": how, "device": device})
 
 
 def _tidy() -> None:

@@ -7,7 +7,6 @@ wherever the tries come from: whoever gets that far has the password already.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -20,6 +19,7 @@ from django.db.models import Max
 from django.http import HttpRequest
 from django.utils import timezone
 
+from openfn_platform.common import clients
 from openfn_platform.common.errors import PlatformError
 from openfn_platform.common.text import plural
 from openfn_platform.projects.actors import By, require_superuser
@@ -41,26 +41,8 @@ class Locked(PlatformError):
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """The network address that asks; what a proxy says counts only if the proxy is a trusted one."""
-    given = str(request.META.get("REMOTE_ADDR") or "")
-    chain = [*str(request.META.get("HTTP_X_FORWARDED_FOR", "")).split(","), given]
-    found: str | None = None
-    for word in reversed(chain):
-        address = _address(word)
-        if address is None:
-            break
-        found = str(address)
-        if not any(address in network for network in settings.TRUSTED_PROXIES):
-            break
-    return found
-
-
-def _address(word: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        address = ipaddress.ip_address(word.strip().partition("%")[0])
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
+    """The network address that asks; axes counts by it."""
+    return clients.client_address(request.META)
 
 
 def lockout_parameters(request: Any, credentials: dict[str, Any] | None = None) -> Sequence[Any]:

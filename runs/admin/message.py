@@ -16,6 +16,7 @@ from openfn_platform.common.errors import PlatformError
 from openfn_platform.common.models import as_uuid
 from openfn_platform.common.text import plural
 from openfn_platform.projects.actors import actor_of
+from openfn_platform.projects.auditing import payload_opened
 from openfn_platform.projects.badges import EMPTY, badge
 from openfn_platform.projects.current import projects_of
 from openfn_platform.projects.deeds import Button
@@ -38,6 +39,10 @@ AT_ONCE = 500
 
 def _triggers(request: HttpRequest, message: Message) -> dict[str, Any]:
     found, cut = selectors.verdicts(message=message, reasons=getattr(request, "shows_reasons", False))
+    if any(each.explained.reasons for each in found):  # they quote the body
+        payload_opened(
+            actor_of(request), project=message.project, target=message, part="why", name=lambda: "Message"
+        )
     return {"verdicts": found, "cut": cut}
 
 

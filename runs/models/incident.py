@@ -97,6 +97,12 @@ class Notification(Row):
                 fields=["next_try_at"], name="notification_due", condition=models.Q(state="waiting")
             ),
             models.Index(fields=["recipient", "-sent_at"], name="notification_sent_to"),
+            models.Index(fields=["project", "id"], name="notification_of_project"),
+            models.Index(
+                fields=["incident"],
+                name="notification_of_incident",
+                condition=models.Q(incident__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -25,7 +25,9 @@ JSONObject = dict[str, Any]
 PACKET_BYTES: Final = 64_000
 HEADER_BYTES: Final = 2_000_000  # of a result: a thousand problems of a page each
 REQUEST_HEADER_BYTES: Final = 64_000_000  # code, settings, credentials
-FRAME_SLACK: Final = 64_000  # what a question or answer may be longer than a state
+FRAME_SLACK: Final = (
+    256_000  # what a question or answer may be longer than a state: a value of a table, escaped
+)
 
 # Descriptors of a request packet, in this order; the child finds them (but the last) under fixed numbers.
 RAW, RECORDS, CHANNEL, REQUEST, RESULT, STATUS = range(6)

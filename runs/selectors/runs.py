@@ -6,7 +6,9 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobs.models import JobVersion
+from django.db.models import Q
+
+from jobs.models import JobVersion, LibraryVersion
 from runs.models import FAILED_STATES, Memory, OnceMark, Run, RunState
 from runs.selectors.trees import light
 from triggers.models import Trigger
@@ -84,6 +86,15 @@ def code_lines(run: Run) -> list[CodeLine] | None:
         CodeLine(number=number, text=text, failed=number == marked)
         for number, text in enumerate(code.splitlines(), start=1)
     ]
+
+
+def library_taken(run: Run) -> list[LibraryVersion]:
+    """The versions of the library that it took when it started."""
+    wanted = Q(pk__in=[])
+    for key, number in (run.library or {}).items():
+        wanted |= Q(module__key=key, number=number)
+    rows = LibraryVersion.objects.filter(wanted, project_id=run.project_id).select_related("module")
+    return list(rows.defer("code", "findings").order_by("module__key"))
 
 
 def code_around_failure(run: Run) -> list[CodeLine]:

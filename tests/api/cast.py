@@ -41,11 +41,18 @@ class Caller:
             query_params=parameters or None,
         )
 
-    def send(self, method: str, path: str, body: Any = None, *, match: str | None = None) -> Any:
-        """A change. `match` goes into If-Match; None: what is read from there at that moment."""
+    def send(
+        self, method: str, path: str, body: Any = None, *, match: str | None = None, **named: str
+    ) -> Any:
+        """A change. `match` goes into If-Match; None: what is read from there at that moment.
+
+        `named` are further headers, an underscore for each hyphen.
+        """
         if match is None:
             match = self.get(path).headers.get("ETag", "*")
-        headers = {**self.headers, "if-match": match} if match else self.headers
+        headers = {**self.headers, **{name.replace("_", "-"): value for name, value in named.items()}}
+        if match:
+            headers["if-match"] = match
         content = b"" if body is None else json.dumps(body).encode()
         return self.client.generic(
             method, address(path), content, content_type="application/json", headers=headers

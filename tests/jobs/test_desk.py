@@ -61,6 +61,29 @@ class Desk:
         return self.run("run", self.file("send.py", JOB), *given, *more, stdin=stdin)
 
 
+SHARED = """
+from library import facilities
+t = tables.facilities
+t.set("new", 1)
+state.data = [facilities.name_of("12"), t["13"]["name"], tables.codes["a"], t["new"], t.delete("new"), "new" in t]
+"""
+
+
+def test_tables_and_the_library_are_folders_at_the_desk(desk: Desk):
+    for folder in ("tables", "library"):
+        (desk.folder / folder).mkdir()
+    desk.file("tables/facilities.csv", "code,name\n12,Lomé\n13,Kara\n")
+    desk.file("tables/codes.json", '{"a": [1]}')
+    desk.file("library/facilities.py", "def name_of(code): return tables.facilities[code]['name']\n")
+    done = desk.run("run", desk.file("job.py", SHARED), "--tables", "tables", "--library", "library")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["data"] == ["Lomé", "Kara", [1], 1, True, False]
+    desk.file("tables/bad.csv", "key,value\n,x\n")
+    done = desk.run("run", "job.py", "--tables", "tables", "--library", "library")
+    assert "bad.csv, line 2: The key is empty." in done.stderr
+    assert "cannot be read" in desk.run("run", "job.py", "--tables", "nowhere").stderr
+
+
 @pytest.fixture
 def partner() -> Iterator[tuple[str, list[Any]]]:
     taken: list[Any] = []

@@ -68,6 +68,7 @@ def path_of(address: Address, scene: Scene, whose: Whose = "theirs") -> str:
     values = {
         "object_id": str(thing.pk) if thing is not None else "1",
         "key_id": str(_id_of(things, "triggers.inboxauth")),
+        "project_id": str(scene.clinic.project.pk),
         "name": "http",
         "content_type_id": "1",
         "app_label": "jobs",

@@ -13,9 +13,13 @@ from django.utils import timezone
 
 from jobs.models import Job, JobState, ProjectCredential
 from openfn_platform.common.ids import uuid7
+from openfn_platform.projects.actors import PLATFORM
 from openfn_platform.projects.models import AuditEntry, Membership, Project, Role, User
+from runs.finding.searching import search_start
 from runs.models import (
     ConnectionHold,
+    Erasure,
+    Housekeeping,
     Memory,
     MemoryValue,
     Notification,
@@ -156,6 +160,17 @@ def things_of(clinic: Clinic, *, name: str = NAME, lent: ProjectCredential | Non
             recipient="admin@example.org",
             subject=f"{name} failed",
             text="The partner said no.",
+        ),
+        "runs.housekeeping": Housekeeping.objects.create(
+            project=clinic.project, task="history-messages", rows=7, last_rows=7, last_at=timezone.now()
+        ),
+        "runs.personsearch": search_start(project=clinic.project, who=name, by=PLATFORM),
+        "runs.erasure": Erasure.objects.create(
+            project=clinic.project,
+            number=f"E-{User.objects.count()}",
+            by_name=name,
+            reason=name,
+            state="done",
         ),
         "triggers.refusal": Refusal.objects.create(
             project=clinic.project, inbox=clinic.inbox, status=401, code="not_authenticated", reason=name

@@ -20,10 +20,13 @@ body={body}
 id=msg_$(openssl rand -hex 16)
 time=$(date +%s)
 key=$(printf %s "${{secret#whsec_}}" | openssl base64 -d -A | od -An -tx1 | tr -d ' \\n')
-signature=$(printf '%s.%s.%s' "$id" "$time" "$body" | openssl dgst -sha256 -mac HMAC -macopt "hexkey:$key" -binary | openssl base64 -A)
+signature=$(printf '%s.%s.%s' "$id" "$time" "$body" \\
+  | openssl dgst -sha256 -mac HMAC -macopt "hexkey:$key" -binary | openssl base64 -A)
 curl {address} \\
   -H 'Content-Type: application/json' \\
-  -H "webhook-id: $id" -H "webhook-timestamp: $time" -H "webhook-signature: v1,$signature" \\
+  -H "webhook-id: $id" \\
+  -H "webhook-timestamp: $time" \\
+  -H "webhook-signature: v1,$signature" \\
   -d "$body"
 """
 _SIGN_IN_PYTHON = """\

@@ -27,9 +27,8 @@ SETTINGS = (
     "messages_per_minute",
     "messages_burst",
     "max_body_bytes",
-    "payload_days",
-    "history_days",
     "mail_shows_text",
+    "keeps_payloads",
     "allowed_hosts",
     "mfa_required",
 )
@@ -40,8 +39,7 @@ LABELS = {
     "messages_per_minute": "Messages a minute at most",
     "messages_burst": "Of these at once",
     "max_body_bytes": "Largest message",
-    "payload_days": "Keep bodies for days",
-    "history_days": "Keep history for days",
+    "keeps_payloads": "Keep messages and states",
     "mail_shows_text": "Mails quote the error’s text",
 }
 
@@ -73,7 +71,8 @@ class ProjectAdmin(ScopedAdmin):
                 )
             },
         ),
-        ("Personal data", {"fields": ("payload_days", "history_days", "mail_shows_text")}),
+        # How long what is kept is changed on the page of retention: it asks before anything goes.
+        ("Personal data", {"fields": ("keeps_payloads", "mail_shows_text")}),
         ("Log-ins", {"fields": ("mfa_required",)}),
         ("Network", {"fields": ("allowed_hosts",)}),
     )
@@ -95,6 +94,8 @@ class ProjectAdmin(ScopedAdmin):
 
     @admin.display(description="kept")
     def kept(self, project: Project) -> str:
+        if not project.keeps_payloads:
+            return f"no bodies, history {project.history_days}"
         return f"bodies {project.payload_days} days, history {project.history_days}"
 
     def has_add_permission(self, request: HttpRequest) -> bool:

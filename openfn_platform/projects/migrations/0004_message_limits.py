@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("projects", "0001_projects_and_people"),
+        ("projects", "0003_audit_complete"),
     ]
 
     operations = [

@@ -13,6 +13,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from openfn_platform.common.errors import PlatformError
+from openfn_platform.projects.actors import actor_of
 from openfn_platform.projects.auditing import audit
 from openfn_platform.projects.logging_in import TooLate, code_login, password_login, waiting_person
 from openfn_platform.projects.models import User
@@ -102,5 +103,5 @@ def code(request: HttpRequest) -> HttpResponse:
 def logout(request: HttpRequest) -> HttpResponse:
     """End this session."""
     if isinstance(request.user, User):
-        audit("logged out", request.user, target=request.user)
+        audit("logged out", actor_of(request), target=request.user)
     return admin.site.logout(request)

@@ -24,7 +24,7 @@ from django.views.decorators.http import require_POST
 
 from openfn_platform.common.errors import PlatformError
 from openfn_platform.common.text import one_line
-from openfn_platform.projects.actors import NOBODY
+from openfn_platform.projects.actors import Actor
 from openfn_platform.projects.auditing import audit
 from openfn_platform.projects.inviting import invitation_accept_as_new, invitation_found
 from openfn_platform.projects.logging_in import login_continue
@@ -114,14 +114,14 @@ def _invited(request: HttpRequest, email: str, name: str) -> User | None:
 def _unknown(request: HttpRequest, email: str, sentence: str) -> HttpResponse:
     audit(
         "log-in failed",
-        NOBODY,
-        changes={"how": HOW, "email": one_line(email, 254), "address": client_address(request)},
+        Actor(address=client_address(request)),
+        changes={"how": HOW, "email": one_line(email, 254)},
     )
     return _refused(request, sentence)
 
 
 def _not_logged_in(request: HttpRequest) -> HttpResponse:
-    audit("log-in failed", NOBODY, changes={"how": HOW, "address": client_address(request)})
+    audit("log-in failed", Actor(address=client_address(request)), changes={"how": HOW})
     return _refused(request, f"{settings.OIDC_NAME} did not log you in. Please try again.")
 
 

@@ -15,6 +15,7 @@ from jobs.editing import draft_check
 from jobs.language.scope import NAMES
 from jobs.models import Job
 from openfn_platform.projects.models import Role
+from openfn_platform.workspace.librarypage.names import shared_names
 
 _PAIR = re.compile(r"\A([a-z][a-z0-9_]{0,39}):([a-z0-9_-]{1,60})\Z")
 
@@ -46,7 +47,8 @@ def names_view(model_admin: Any, request: HttpRequest, object_id: str) -> HttpRe
         {"name": each.name, "signature": each.signature, "help": each.help, "example": each.example}
         for each in NAMES
     ]
-    return JsonResponse({"names": [*_connections(request, job), *names, *_settings(job)]})
+    shared = shared_names(job.project_id)
+    return JsonResponse({"names": [*_connections(request, job), *names, *_settings(job), *shared]})
 
 
 def _connections(request: HttpRequest, job: Job) -> list[dict[str, Any]]:

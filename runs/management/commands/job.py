@@ -17,6 +17,7 @@ from jobs.language.contract import Connection
 from jobs.language.stubs import stub
 from openfn_platform.common.errors import PlatformError
 from runs.desk import DeskEnd, DeskJob, desk_run
+from runs.desk_files import desk_library, desk_tables
 from runs.sandbox.exchanges import Exchange
 from runs.sandbox.limits import Limits
 from runs.sandbox.logs import LogLine
@@ -32,6 +33,8 @@ Its log comes line by line, its final state at the end; the exit code is 0 when 
   manage.py job run export.py --setting country=Togo --step register-patient=patient.json
 
 With --dry-run nothing is written to a partner: what would be sent is shown. Without it the job is live.
+--tables DIR has the project's tables as files: a CSV as the table's page gives it, or a JSON object of keys and values.
+--library DIR has its shared modules. What the job writes to tables lasts as long as the run.
 A credential file is a JSON object with the fields that the credential has on its page. Secrets are masked in
 everything that is printed.
 """
@@ -56,6 +59,12 @@ class Command(BaseCommand):
         run.add_argument("--dry-run", action="store_true", help="show what would be written to partners")
         run.add_argument(
             "--step", action="append", default=[], metavar="JOB=X", help="an earlier job's final state"
+        )
+        run.add_argument(
+            "--tables", metavar="DIR", help="a folder with tables: facilities.csv or facilities.json"
+        )
+        run.add_argument(
+            "--library", metavar="DIR", help="a folder with modules of the library: facilities.py"
         )
         run.add_argument("--seconds", type=float, default=300, metavar="N", help="how long it may take")
         stubs = verbs.add_parser("stubs", help="print type stubs", description=STUBS)
@@ -102,6 +111,8 @@ class Command(BaseCommand):
             aliases={each.alias: each.adaptor for each in job.connections},
             settings=tuple(job.settings),
             steps=tuple(job.steps),
+            tables=tuple(job.tables),
+            library=tuple(source.key for source in job.library),
         ):
             self.stderr.write(f"{found.severity} in line {found.line}: {found.message}")
 
@@ -148,6 +159,8 @@ def job_of(options: dict[str, Any]) -> DeskJob:
         connections=tuple(map(connection, options["config"])),
         settings=settings_of(options),
         steps={name: object_of(value, what=f"--step {name}") for name, value in map(named, options["step"])},
+        tables=desk_tables(options["tables"]) if options["tables"] else {},
+        library=desk_library(options["library"]) if options["library"] else (),
         dry=options["dry_run"],
         time_zone=settings.TIME_ZONE,
     )

@@ -340,6 +340,8 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    # Words that stand in several bodies, under a name that does not depend on which.
+    "ENUM_NAME_OVERRIDES": {"TableKindEnum": ["lookup", "store"]},
 }
 
 LOGGING = {

@@ -17,7 +17,7 @@ from jobs.api.version_serializers import (
     CheckedSerializer,
     CheckSerializer,
     DraftSerializer,
-    VersionDetailSerializer,
+    JobVersionDetailSerializer,
 )
 from jobs.connecting import ConnectionChoice, choices_of
 from jobs.declaring import declared
@@ -38,7 +38,7 @@ class DraftViewSet(ProjectViewSet[Job]):
     """A job's row; what is shown of it is its newest version."""
 
     queryset = Job.objects.all()
-    serializer_class = VersionDetailSerializer  # type: ignore[assignment]  # of what hangs on its rows
+    serializer_class = JobVersionDetailSerializer  # type: ignore[assignment]  # of what hangs on its rows
     needs = {"update": Role.EDITOR, "check": Role.EDITOR}
     volatile = frozenset({"live", "made_live_at"})
 
@@ -47,7 +47,7 @@ class DraftViewSet(ProjectViewSet[Job]):
         summary="Its draft: the newest version",
         description="Before anything was put: an empty one, with number null.",
         tags=["jobs"],
-        responses={200: VersionDetailSerializer, **not_found},
+        responses={200: JobVersionDetailSerializer, **not_found},
     )
     def retrieve(self, request: Request, id: str) -> Response:
         job = self.get_object()
@@ -61,7 +61,7 @@ class DraftViewSet(ProjectViewSet[Job]):
         "it is made live.",
         tags=["jobs"],
         request=DraftSerializer,
-        responses={200: VersionDetailSerializer, **not_found, **not_now, **unusable},
+        responses={200: JobVersionDetailSerializer, **not_found, **not_now, **unusable},
         examples=[
             OpenApiExample(
                 "Code and its connection",
@@ -118,7 +118,7 @@ class DraftViewSet(ProjectViewSet[Job]):
         return Response({"fit": fit, "findings": [asdict(finding) for finding in found]})
 
     def _whole(self, row: Job) -> Any:
-        return VersionDetailSerializer(newest_of(row), context={"job": row}).data
+        return JobVersionDetailSerializer(newest_of(row), context={"job": row}).data
 
 
 def newest_of(job: Job) -> JobVersion:

@@ -87,7 +87,7 @@ LIMITS = tuple(LimitsSerializer().fields)
 RETRY = tuple(RetrySettingsSerializer().fields)
 
 
-class VersionSerializer(serializers.ModelSerializer[JobVersion]):
+class JobVersionSerializer(serializers.ModelSerializer[JobVersion]):
     """Without its code and what hangs on it: for lists."""
 
     number = serializers.IntegerField(
@@ -124,16 +124,16 @@ class VersionSerializer(serializers.ModelSerializer[JobVersion]):
         return sum(1 for finding in version.findings if finding["severity"] == "error")
 
 
-class VersionDetailSerializer(VersionSerializer):
+class JobVersionDetailSerializer(JobVersionSerializer):
     connections = serializers.SerializerMethodField()
     settings = SettingSerializer(many=True, read_only=True)
     limits = serializers.SerializerMethodField()
     retry = serializers.SerializerMethodField()
     findings = FindingSerializer(many=True, read_only=True)
 
-    class Meta(VersionSerializer.Meta):
+    class Meta(JobVersionSerializer.Meta):
         fields = (
-            *VersionSerializer.Meta.fields,
+            *JobVersionSerializer.Meta.fields,
             "code",
             "connections",
             "settings",
@@ -183,14 +183,14 @@ class CheckedSerializer(serializers.Serializer[Any]):
     findings = FindingSerializer(many=True)
 
 
-class ChangeSerializer(serializers.Serializer[Any]):
+class VersionChangeSerializer(serializers.Serializer[Any]):
     field = serializers.CharField(help_text="connections, settings, limits.wall_seconds …")
     before = serializers.JSONField(allow_null=True)
     after = serializers.JSONField(allow_null=True)
 
 
-class DifferenceSerializer(serializers.Serializer[Any]):
+class VersionDifferenceSerializer(serializers.Serializer[Any]):
     before = serializers.IntegerField(help_text="Number of the version that it is compared with.")
     after = serializers.IntegerField()
     code = serializers.CharField(help_text="The lines that differ, as `diff -u` shows them; empty: none.")
-    changes = ChangeSerializer(many=True)
+    changes = VersionChangeSerializer(many=True)

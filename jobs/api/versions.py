@@ -16,9 +16,9 @@ from rest_framework.response import Response
 from jobs.api.drafts import nothing_yet
 from jobs.api.serializers import JobSerializer
 from jobs.api.version_serializers import (
-    DifferenceSerializer,
-    VersionDetailSerializer,
-    VersionSerializer,
+    JobVersionDetailSerializer,
+    JobVersionSerializer,
+    VersionDifferenceSerializer,
 )
 from jobs.editing import version_make_live, version_restore
 from jobs.models import Job, JobVersion
@@ -46,13 +46,13 @@ _NUMBER = OpenApiParameter("number", int, OpenApiParameter.PATH, description="Of
         summary="One version, with its code",
         tags=["jobs"],
         parameters=[_ID, _NUMBER],
-        responses={200: VersionDetailSerializer, **not_found},
+        responses={200: JobVersionDetailSerializer, **not_found},
     ),
 )
 class VersionViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[JobVersion]):
     queryset = JobVersion.objects.select_related("author")
-    serializer_class = VersionSerializer
-    shows = {"retrieve": VersionDetailSerializer}
+    serializer_class = JobVersionSerializer
+    shows = {"retrieve": JobVersionDetailSerializer}
     needs = {"make_live": Role.EDITOR, "restore": Role.EDITOR}
     takes = {"difference": (AGAINST,)}
 
@@ -115,12 +115,12 @@ class VersionViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[JobVersi
         tags=["jobs"],
         parameters=[_ID, _NUMBER],
         request=None,
-        responses={201: VersionDetailSerializer, **not_found, **not_now, **unusable},
+        responses={201: JobVersionDetailSerializer, **not_found, **not_now, **unusable},
     )
     def restore(self, request: Request, id: str, number: str) -> Response:
         self.nothing_given()
         made = version_restore(version=self.get_object(), by=self.actor)
-        data = VersionDetailSerializer(
+        data = JobVersionDetailSerializer(
             self._numbered(made.number), context=self.get_serializer_context()
         ).data
         where = reverse("api-job-version", kwargs={"id": self.job.pk, "number": made.number})
@@ -135,7 +135,7 @@ class VersionViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[JobVersi
             _NUMBER,
             OpenApiParameter(AGAINST, int, description="Number of another version; usually the one before."),
         ],
-        responses={200: DifferenceSerializer, **not_found},
+        responses={200: VersionDifferenceSerializer, **not_found},
     )
     def difference(self, request: Request, id: str, number: str) -> Response:
         after = self.get_object()
@@ -158,7 +158,7 @@ class VersionViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[JobVersi
 
     def _plain(self, version: JobVersion) -> dict[str, Any]:
         """What decides how a run behaves, but the code."""
-        told = VersionDetailSerializer(version, context=self.get_serializer_context()).data
+        told = JobVersionDetailSerializer(version, context=self.get_serializer_context()).data
         grouped = {
             f"{group}.{name}": value for group in ("limits", "retry") for name, value in told[group].items()
         }

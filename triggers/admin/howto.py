@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shlex
 
-from django.conf import settings
-
 from triggers.inboxes import inbox_address
 from triggers.models import Inbox
 from triggers.models.inbox import AuthKind, InboxAccess

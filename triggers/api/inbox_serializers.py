@@ -30,6 +30,8 @@ class InboxSerializer(serializers.ModelSerializer[Inbox]):
     access = serializers.CharField(
         read_only=True, help_text="none (anybody who knows the address) or key (only with what opens it)."
     )
+    reply = serializers.CharField(read_only=True, help_text="now or done.")
+    reply_content = serializers.CharField(read_only=True, help_text="states, job or data.")
     inserted_at = serializers.DateTimeField(source="created_at", read_only=True)
     archived_at = serializers.DateTimeField(
         read_only=True, allow_null=True, help_text="When it was put away; null while it is in use."

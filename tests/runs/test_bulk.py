@@ -37,7 +37,9 @@ from runs.bulk import (
 )
 from runs.models import BulkItem, BulkOperation, BulkState, Cause, Deed, ItemState, Run, RunState, WorkOrder
 from runs.models.run import Priority
+from runs.permits import bulk_ring, queue_length
 from runs.sweeping import sweep
+from runs.tasks import bulk_work as bulk_work_task
 from tests import factories
 from tests.flows.world import World
 from tests.triggers.serving import database_url
@@ -237,6 +239,18 @@ def test_the_sweep_works_off_what_nobody_rang_for_and_forgets_what_is_old(place)
     BulkOperation.objects.update(finished_at=timezone.now() - timedelta(days=91))
     bulk_forget()
     assert not BulkItem.objects.exists()
+
+
+def test_a_worker_is_rung_for(place):
+    before = queue_length()
+    bulk_ring()
+    after = queue_length()
+    assert (before is None and after is None) or after == (before or 0) + 1
+    assert bulk_work_task.name == "runs.bulk_work"
+    failed(place, place.job())
+    operation = begin(place, Deed.RETRY)
+    bulk_work_task()
+    assert outcome(operation) == (BulkState.DONE, 1, 0)
 
 
 def test_many_operations_take_turns(place):

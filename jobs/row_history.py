@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models.functions import Now
@@ -93,6 +94,7 @@ DELETE FROM table_change c USING ended e WHERE c.table_id = e.table_id AND c.key
 def row_changes_forget() -> int:
     """For the sweep: changes of keys that were removed long ago, and uploads that nobody brought in."""
     TableUpload.objects.filter(keep_until__lte=Now()).delete()
+    facts: dict[str, Any] = {"kept": REMOVED_KEPT, "most": AT_ONCE}
     with connection.cursor() as cursor:
-        cursor.execute(_ENDED, {"kept": REMOVED_KEPT, "most": AT_ONCE})
+        cursor.execute(_ENDED, facts)
         return int(cursor.rowcount)

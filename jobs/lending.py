@@ -15,10 +15,15 @@ from openfn_platform.projects.models import Project, Role
 
 
 @transaction.atomic
-def credential_lend(*, credential: Credential, project: Project, by: By) -> ProjectCredential:
-    """Let another project use it. Its values stay with the project that owns it."""
+def credential_lend(
+    *, credential: Credential, project: Project, by: By, borrower: By | None = None
+) -> ProjectCredential:
+    """Let another project use it. Its values stay with the project that owns it.
+
+    Who lends belongs to both projects, or shows somebody who belongs to the other one: a token has one project only.
+    """
     actor = require_to_connect(by, credential.project_id)
-    require(actor, project, Role.VIEWER)
+    require(borrower or actor, project, Role.VIEWER)
     credential = credential_locked(credential)
     link = ProjectCredential.objects.filter(project=project, credential=credential).first()
     if link is not None and link.ended_at is None:

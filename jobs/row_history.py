@@ -94,7 +94,7 @@ DELETE FROM table_change c USING ended e WHERE c.table_id = e.table_id AND c.key
 def row_changes_forget() -> int:
     """For the sweep: changes of keys that were removed long ago, and uploads that nobody brought in."""
     TableUpload.objects.filter(keep_until__lte=Now()).delete()
-    facts: dict[str, Any] = {"kept": REMOVED_KEPT, "most": AT_ONCE}
+    values: dict[str, Any] = {"kept": REMOVED_KEPT, "most": AT_ONCE}
     with connection.cursor() as cursor:
-        cursor.execute(_ENDED, facts)
+        cursor.execute(_ENDED, values)
         return int(cursor.rowcount)

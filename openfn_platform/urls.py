@@ -8,10 +8,12 @@ from runs.intake import InboxView, MessageStatusView
 urlpatterns = [
     path("inbox/<str:address>", InboxView.as_view(), name="inbox"),
     path("inbox/<str:address>/messages/<str:message>", MessageStatusView.as_view(), name="inbox-message"),
+    path("api/v1/", include("openfn_platform.projects.api.urls")),
     path("api/v1/", include("jobs.api.urls")),
     path("api/v1/", include("triggers.api.urls")),
     path("api/v1/", include("runs.api.urls")),
     path("admin/adaptors/", include("jobs.admin.urls")),
+    path("admin/", include("openfn_platform.workspace.accounts.urls")),
     path("admin/", admin.site.urls),
 ]
 

@@ -18,17 +18,19 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from jobs.models import Job
-from openfn_platform.common.errors import Conflict
+from openfn_platform.common.errors import Conflict, Invalid
 from openfn_platform.common.ids import uuid7
 from openfn_platform.common.prepared import fetch_prepared
 from openfn_platform.common.text import one_line
-from openfn_platform.projects.actors import By, as_actor, author_of
+from openfn_platform.projects.actors import By, as_actor, author_of, require, require_superuser
 from openfn_platform.projects.auditing import audit
+from openfn_platform.projects.models import Role
 from runs.ending import Ending
 from runs.models import ConnectionHold, Incident, Run, RunState
 from runs.models.incident import IncidentKind
 from runs.models.run import FAILED_STATES
 from runs.notifications import outbox
+from runs.unkept import wipe_note
 from runs.work_orders import work_order_lock, work_order_refresh
 
 _QUOTED = re.compile(r"“[^”]*”|\"[^\"]*\"|'[^']*'|`[^`]*`|«[^»]*»")
@@ -154,7 +156,9 @@ def connection_released(*, hold: ConnectionHold) -> None:
         _close(incident, "The system answers again.")
 
 
-def alarm_raise(*, name: str, title: str, message: str, project_id: uuid.UUID | None = None) -> None:
+def alarm_raise(
+    *, name: str, title: str, message: str, project_id: uuid.UUID | None = None, error_type: str = "Alarm"
+) -> None:
     """Something is silent (clock, workers, mail). Counts once while it lasts."""
     mark = fingerprint("alarm", name, project_id)
     with transaction.atomic():
@@ -164,19 +168,19 @@ def alarm_raise(*, name: str, title: str, message: str, project_id: uuid.UUID | 
                 kind=IncidentKind.ALARM,
                 job_id=None,
                 mark=mark,
-                error_type="Alarm",
+                error_type=error_type,
                 title=title,
                 message=message,
                 run_id=None,
             )
 
 
-def alarm_clear(*, name: str, project_id: uuid.UUID | None = None) -> None:
+def alarm_clear(*, name: str, project_id: uuid.UUID | None = None, reason: str = "It is back.") -> None:
     with transaction.atomic():
         for incident in Incident.objects.select_for_update(no_key=True).filter(
             _of_project(project_id), fingerprint=fingerprint("alarm", name, project_id), closed_at=None
         ):
-            _close(incident, "It is back.")
+            _close(incident, reason)
 
 
 def _of_project(project_id: uuid.UUID | None) -> Q:
@@ -190,6 +194,7 @@ def _of_project(project_id: uuid.UUID | None) -> Q:
 @transaction.atomic
 def incident_take(*, incident: Incident, by: By) -> None:
     """Somebody looks after it; the others see who."""
+    _may_decide(incident, by)
     changed = Incident.objects.filter(pk=incident.pk, closed_at=None).update(
         taken_by=author_of(by), taken_at=Now()
     )
@@ -199,14 +204,30 @@ def incident_take(*, incident: Incident, by: By) -> None:
 
 
 @transaction.atomic
+def incident_untake(*, incident: Incident, by: By) -> None:
+    """Nobody looks after it any more; the others see that, too."""
+    _may_decide(incident, by)
+    row = Incident.objects.select_for_update(no_key=True).get(pk=incident.pk)
+    if row.closed_at is not None:
+        raise IncidentClosed()
+    if row.taken_at is None:
+        raise Conflict("Nobody looks after this incident yet.")
+    changes = {"taken_by": [str(row.taken_by) if row.taken_by else None, None]}
+    Incident.objects.filter(pk=row.pk).update(taken_by=None, taken_at=None)
+    audit("incident given back", by, project=row.project, target=row, changes=changes)
+
+
+@transaction.atomic
 def incident_dismiss(*, incident: Incident, by: By, reason: str) -> None:
     """Put its failures aside, with a reason: their work orders no longer count as failed."""
+    _may_decide(incident, by)
+    reason = _reason(reason)
     row = Incident.objects.select_for_update(no_key=True).get(pk=incident.pk)
     if row.closed_at is not None:
         raise IncidentClosed()
     runs = Run.objects.filter(incident=row, state__in=FAILED_STATES, dismissed_at=None)
     work_orders = sorted(set(runs.values_list("work_order_id", flat=True)))
-    runs.update(dismissed_at=Now(), dismissed_by=author_of(by), dismissed_reason=one_line(reason, 300))
+    runs.update(dismissed_at=Now(), dismissed_by=author_of(by), dismissed_reason=reason)
     for work_order_id in work_orders:
         work_order_lock(work_order_id=work_order_id)
         work_order_refresh(work_order_id=work_order_id)
@@ -217,18 +238,36 @@ def incident_dismiss(*, incident: Incident, by: By, reason: str) -> None:
 @transaction.atomic
 def run_dismiss(*, run: Run, by: By, reason: str) -> None:
     """Put one failed run aside. The incident closes with the last of its failures."""
+    require(by, run.project_id, Role.OPERATOR)
+    reason = _reason(reason)
     changed = Run.objects.filter(pk=run.pk, state__in=FAILED_STATES, dismissed_at=None).update(
-        dismissed_at=Now(), dismissed_by=author_of(by), dismissed_reason=one_line(reason, 300)
+        dismissed_at=Now(), dismissed_by=author_of(by), dismissed_reason=reason
     )
     if not changed:
         raise Conflict("Only a failed run that nobody has dismissed yet can be dismissed.")
     audit("run dismissed", by, project=run.project, target=run, changes={"reason": reason})
     work_order_lock(work_order_id=run.work_order_id)
+    wipe_note(project=run.project, work_order_id=run.work_order_id)
     work_order_refresh(work_order_id=run.work_order_id)
     if run.incident_id is not None:
         incident = Incident.objects.select_for_update(no_key=True).get(pk=run.incident_id)
         if incident.closed_at is None and not _unrepaired(incident).exists():
             _close(incident, "All its failures were retried or dismissed.")
+
+
+def _reason(text: str) -> str:
+    reason = one_line(text, 300)
+    if not reason:
+        raise Invalid("Say why; others read it.", field="reason")
+    return reason
+
+
+def _may_decide(incident: Incident, by: By) -> None:
+    """Alarms of the installation belong to no project."""
+    if incident.project_id is None:
+        require_superuser(by)
+    else:
+        require(by, incident.project_id, Role.OPERATOR)
 
 
 _ANY_OPEN = "SELECT 1 FROM incident WHERE project_id = %s AND job_id = %s AND closed_at IS NULL LIMIT 1"

@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 BREAKER_SECONDS = 10.0
 BATCH = 500  # permits per round trip
+BULK_EXPIRES = 60  # seconds: by then the sweep has looked
 WAITING_AT_MOST = 20_000  # more than that nobody works off before the sweep looks again
 
 
@@ -138,6 +139,28 @@ def queue_length() -> int | None:
         breaker.failed()
         logger.warning("action=broker_silent error=%s", type(error).__name__)
         return None
+
+
+def bulk_ring() -> None:
+    """Ask a worker to look at the bulk operations now; the sweep would only do so in some seconds. Never raises."""
+    from runs.tasks import bulk_work
+
+    if not settings.REDIS_URL or breaker.is_open:
+        return
+    try:
+        bulk_work.apply_async(retry=False, expires=BULK_EXPIRES)
+    except Exception as error:  # see publish: what is to be done stands in the database
+        breaker.failed()
+        logger.warning("action=bulk_unpublished error=%s", type(error).__name__)
+
+
+def bulk_ring_on_commit() -> None:
+    """From a thread of its own: who begins an operation does not wait for the broker."""
+
+    def ring() -> None:
+        threading.Thread(target=bulk_ring, name="bulk-bell", daemon=True).start()
+
+    transaction.on_commit(ring, robust=True)
 
 
 def publish_on_commit(count: int) -> None:

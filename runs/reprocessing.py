@@ -44,13 +44,13 @@ class Reprocessed:
     left_out: tuple[LeftOut, ...]
 
 
-def message_run(*, message: Message, job: Job, by: By) -> Run:
+def message_run(*, message: Message, job: Job, by: By, cause: Cause = Cause.MANUAL) -> Run:
     """Start one job now with the message, as if its trigger had matched; the run shows on the message's page."""
     require(by, message.project_id, Role.OPERATOR)
     _same_project(message, [job])
     with transaction.atomic():
         _lock(message)
-        run = job_start(job=job, given=Input(message=message), by=by)
+        run = job_start(job=job, given=Input(message=message), by=by, cause=cause)
         WorkOrder.objects.filter(pk=run.work_order_id).update(
             message=message, resend_of=_first_order(message, job.workflow_id)
         )

@@ -9,10 +9,12 @@ from typing import Any
 
 from django.db import transaction
 
+from jobs.models import JobState
 from openfn_platform.common.errors import Conflict
 from openfn_platform.common.ids import uuid7
-from openfn_platform.projects.actors import By, author_of
+from openfn_platform.projects.actors import By, author_of, require
 from openfn_platform.projects.auditing import audit
+from openfn_platform.projects.models import Role
 from runs.models import FINAL_STATES, Run, RunState, State, StateKind
 from runs.models.run import Priority, RetryKind
 from runs.permits import publish_on_commit
@@ -32,14 +34,37 @@ class AlreadyRetried(Conflict):
     code = "already_retried"
 
 
+class AlreadyLookedAfter(Conflict):
+    """This failure was handled or dismissed; retry it on its own page if it must be."""
+
+    code = "already_looked_after"
+
+
+class NothingFailed(Conflict):
+    """It did not fail; retry it on its own page if it must be run again."""
+
+    code = "nothing_failed"
+
+
+class JobOff(Conflict):
+    """This job is off; switch it on first."""
+
+    code = "job_off"
+
+
 def run_retry(
     *,
     run: Run,
     by: By,
     corrected: dict[str, Any] | None = None,
     same_code: bool = False,
+    bulk: bool = False,
 ) -> Run:
-    """Make the next attempt of an ended run. `corrected` replaces the whole input; the original is kept."""
+    """Make the next attempt of an ended run. `corrected` replaces the whole input; the original is kept.
+
+    `bulk`: one of many. It goes behind what comes in, and neither passes a hold nor a job that is paused.
+    """
+    require(by, run.project_id, Role.OPERATOR)
     with transaction.atomic():
         work_order_lock(work_order_id=run.work_order_id)
         run = Run.objects.select_related("job", "project").get(pk=run.pk)
@@ -69,9 +94,9 @@ def run_retry(
             depth=run.depth,
             mode=run.mode,
             attempt=run.attempt + 1,
-            priority=Priority.PERSON,
+            priority=Priority.BULK if bulk else Priority.PERSON,
             order_key=run.order_key,
-            probe=True,
+            probe=not bulk,
             created_by=author_of(by),
             input_id=input_id,
         )
@@ -80,6 +105,17 @@ def run_retry(
         work_order_refresh(work_order_id=run.work_order_id)
         publish_on_commit(1)
     return attempt
+
+
+def run_repair(*, run: Run, by: By, same_code: bool = False, bulk: bool = False) -> Run:
+    """Retry what failed and nobody looked after: what is meant where many are retried at once."""
+    if not run.is_failure:
+        raise NothingFailed()
+    if run.handled or run.dismissed_at is not None:
+        raise AlreadyLookedAfter()
+    if bulk and run.job.state == JobState.OFF:
+        raise JobOff(f"“{run.job.name}” is off; switch it on first.")
+    return run_retry(run=run, by=by, same_code=same_code, bulk=bulk)
 
 
 def _corrected(*, run: Run, value: dict[str, Any], by: Any) -> State:

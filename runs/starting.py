@@ -10,12 +10,13 @@ from django.db import transaction
 from jobs.models import Job, JobVersion
 from openfn_platform.common.errors import Conflict, Invalid
 from openfn_platform.common.ids import uuid7
-from openfn_platform.projects.actors import By, as_actor, author_of
+from openfn_platform.projects.actors import By, as_actor, author_of, require
 from openfn_platform.projects.auditing import audit
+from openfn_platform.projects.models import Role
 from runs.models import Cause, Run, RunMode, State, StateKind, WorkOrder
 from runs.models.run import Priority
 from runs.permits import publish_on_commit
-from runs.states import encode, state_read, state_store
+from runs.states import encode, state_copy, state_read, state_store
 from triggers.models import Message, Slot, SlotState, Trigger, TriggerKind
 
 
@@ -47,6 +48,8 @@ def job_start(
     code: str | None = None,
 ) -> Run:
     """Start one job now. `version` (a draft) or `code` (unsaved) make it a test run of that."""
+    if by is not None:
+        require(by, job.project_id, Role.OPERATOR)
     given = given or Input()
     author = author_of(by) if by is not None else None
     if version is None and code is None and job.live_version_id is None:
@@ -78,25 +81,44 @@ def job_start(
             input_id=_input_of(job=job, given=given, by=author).pk,
         )
         if by is not None:
-            audit("job started", by, project=job.project, target=job, changes={"run": run.pk, "mode": mode})
+            changes = {"run": run.pk, "mode": mode, "with": _named(given)}
+            if code is not None or version is not None:
+                changes["code"] = "unsaved" if version is None else f"version {version.number}"
+            audit("job started", by, project=job.project, target=job, changes=changes)
         publish_on_commit(1)
     return run
 
 
+def _named(given: Input) -> str:
+    """Which data it starts with, for the audit: never the data."""
+    if given.message is not None:
+        return f"message {given.message.pk}"
+    if given.run is not None:
+        return f"input of run {given.run.pk}"
+    if given.saved is not None:
+        return f"saved input {given.saved.name or given.saved.pk}"
+    return "nothing" if given.state is None and given.data is None else "pasted data"
+
+
 def _input_of(*, job: Job, given: Input, by: Any) -> State:
     if given.saved is not None:
-        return given.saved
+        # A copy: whoever deletes a saved input does not take the input of past runs away.
+        return state_copy(state_id=given.saved.pk, project_id=job.project_id, kind=StateKind.INPUT)
     if given.run is not None:
         if given.run.input_id is None:
             raise Conflict("That run never had an input.")
         kept = State.objects.filter(pk=given.run.input_id, project_id=job.project_id, wiped_at=None).first()
         if kept is None:
             raise Conflict("The input of that run was erased.")
+        if not job.project.keeps_payloads:  # the other run's is wiped with the other run
+            raw = state_read(state_id=kept.pk)
+            return state_store(project_id=job.project_id, kind=StateKind.INPUT, raw=raw, created_by=by)
         return kept
-    return state_store(project_id=job.project_id, kind=StateKind.INPUT, raw=_raw_of(given), created_by=by)
+    return state_store(project_id=job.project_id, kind=StateKind.INPUT, raw=raw_of(given), created_by=by)
 
 
-def _raw_of(given: Input) -> bytes:
+def raw_of(given: Input) -> bytes:
+    """The JSON text of the initial state, but for an input that is stored already."""
     if given.message is not None:
         return message_state(given.message)
     if given.state is not None:
@@ -165,7 +187,8 @@ def schedule_run_now(*, trigger: Trigger, by: By) -> list[Run]:
             if job.live_version_id
         )
         publish_on_commit(len(runs))
-        audit("schedule run now", by, project=trigger.project, target=trigger)
+        started = {"runs": [run.pk for run in runs]}
+        audit("schedule run now", by, project=trigger.project, target=trigger, changes=started)
     return runs
 
 

@@ -22,7 +22,7 @@ COMPRESS_FROM = 2_000  # bytes: below that PostgreSQL keeps the row in its page 
 
 
 class StateGone(NotFound):
-    """This state was erased, or is older than the project keeps payloads."""
+    """This state was erased: the project keeps no payloads, or none so old, or somebody wanted it so."""
 
     code = "state_gone"
 
@@ -81,6 +81,33 @@ def state_store(
     state = state_build(project_id=project_id, kind=kind, raw=raw, name=name, created_by=created_by)
     state.save(force_insert=True)
     return state
+
+
+def state_copy(
+    *,
+    state_id: uuid.UUID | None,
+    project_id: uuid.UUID,
+    kind: StateKind,
+    name: str = "",
+    created_by: Any = None,
+) -> State:
+    """The same bytes as a row of their own. Raises StateGone when there are none (any more)."""
+    kept = State.objects.filter(pk__in=[state_id], project_id=project_id, body__isnull=False).first()
+    if kept is None:
+        raise StateGone()
+    copy = State(
+        id=uuid7(),
+        project_id=project_id,
+        kind=kind,
+        codec=kept.codec,
+        body=kept.body,
+        size=kept.size,
+        digest=kept.digest,
+        name=name,
+        created_by=created_by,
+    )
+    copy.save(force_insert=True)
+    return copy
 
 
 def state_read(*, state_id: uuid.UUID | None) -> bytes:

@@ -20,12 +20,15 @@ from jobs.row_history import row_changes_forget, rows_expire
 from jobs.undoing import earlier_values_forget
 from runs import ending as endings
 from runs import holds
+from runs.bulk import bulk_forget, bulk_sweep
 from runs.finishing import run_finish
 from runs.lifecycle import run_move
 from runs.models import Run, RunState, WorkerHeartbeat
-from runs.notifications import alarms, delivery, expiries, reminders
+from runs.notifications import alarms, delivery, expiries, refused, reminders
 from runs.permits import publish, queue_length
 from runs.planning import run_load
+from runs.repeating import keys_forget
+from runs.unkept import payloads_wipe
 from triggers.clock import bells_hang, clock_rung
 
 logger = logging.getLogger(__name__)
@@ -45,14 +48,19 @@ def sweep(*, rung_by: str) -> None:
         permits_publish,
         reminders.reminders_queue,
         expiries.expiries_tell,
+        refused.refusals_tell,
         delivery.mails_send,
         bells_hang,
         alarms.alarms_check,
         heartbeats_forget,
         earlier_values_forget,
         attempts_forget,
+        payloads_wipe,
+        bulk_forget,
+        keys_forget,
         rows_expire,
         row_changes_forget,
+        bulk_sweep,  # last: it may take some seconds
     ]
     for duty in duties:
         try:

@@ -27,3 +27,11 @@ def fire_due() -> None:
     from runs.firing import schedules_fire_due
 
     schedules_fire_due(rung_by="beat")
+
+
+@shared_task(name="runs.bulk_work", ignore_result=True)
+def bulk_work() -> None:
+    """A hint that a bulk operation waits. Works on it for some seconds, then lets runs have their turn."""
+    from runs.bulk import bulk_work_off
+
+    bulk_work_off()

@@ -1,4 +1,5 @@
-"""The worker: what one Celery worker process owns besides its threads: zygote, leases, heartbeat, sweeper.
+"""The worker: what one Celery worker process owns besides its threads: zygote, leases, heartbeat, sweeper,
+housekeeper.
 
 It hangs on the Worker as a boot step of its own, not on the Consumer: so it is there without a broker too. All
 children are forked by the zygote, which is started (and replaced) by a thread that lives as long as the worker:
@@ -49,6 +50,7 @@ class Worker:
         self._ready = threading.Event()
         self._keeper: threading.Thread | None = None
         self._sweeper: threading.Thread | None = None
+        self._housekeeper: threading.Thread | None = None
         self._pool = ThreadPoolExecutor(WITHOUT_BROKER_THREADS, thread_name_prefix="no-broker")
         self._log_pool = ThreadPoolExecutor(LOG_THREADS, thread_name_prefix="log")
 
@@ -70,6 +72,8 @@ class Worker:
         if self.sweeps:
             self._sweeper = threading.Thread(target=self._sweep, name="sweeper", daemon=True)
             self._sweeper.start()
+            self._housekeeper = threading.Thread(target=self._keep_house, name="housekeeper", daemon=True)
+            self._housekeeper.start()
 
     def wait_ready(self, timeout: float = 30) -> bool:
         return self._ready.wait(timeout)
@@ -103,7 +107,7 @@ class Worker:
         self._stopped.set()
         self.zygote.attention.set()
         self.leases.stop()
-        for thread in (self._keeper, self._sweeper):
+        for thread in (self._keeper, self._sweeper, self._housekeeper):
             if thread is not None:
                 thread.join(timeout=5)
         for pool in (self._pool, self._log_pool):
@@ -168,6 +172,19 @@ class Worker:
             finally:
                 connection.close()
             self._without_broker(settings.RUN_SWEEP_SECONDS)
+
+    def _keep_house(self) -> None:
+        """Retention, words, searches for persons: in a thread of its own, as nothing urgent may wait for it."""
+        from runs.housekeeping import IDLE_SECONDS, housekeeping_round
+
+        while not self._stopped.wait(IDLE_SECONDS):
+            try:
+                while housekeeping_round(pause=self._stopped.wait) and not self._stopped.is_set():
+                    pass
+            except Exception:  # the border of a thread that must never end: the next round tries again
+                logger.exception("action=housekeeping_failed")
+            finally:
+                connection.close()
 
     def _without_broker(self, seconds: float) -> None:
         """Wait for the next sweep; while no broker answers, execute runs meanwhile."""

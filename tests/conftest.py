@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
 import ipaddress
 import os
-import shutil
 import sys
-import tempfile
 
 import pytest
-
-# An installation collects its static files; without the folder the server of static files warns.
-if "STATIC_ROOT" not in os.environ:
-    os.environ["STATIC_ROOT"] = tempfile.mkdtemp(prefix="openfn-static-")
-    atexit.register(shutil.rmtree, os.environ["STATIC_ROOT"], ignore_errors=True)
 
 # Reserved names: asking for them shows what happens when there is no such host.
 NOWHERE = (".invalid", ".localhost")
@@ -52,8 +44,8 @@ sys.addaudithook(refuse_the_outside)
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings() -> None:
-    """Asked by pytest-django before it makes the test database."""
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Asked by pytest-django before it makes the test database; each process has one of its own."""
     if not os.environ.get("DATABASE_URL"):
         pytest.exit(
             "These tests need servers: python3 manage.py test --fast [paths and options of pytest]", 4

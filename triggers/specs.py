@@ -136,7 +136,7 @@ def _schedule_columns(spec: ScheduleSpec, project: Project) -> dict[str, Any]:
         raise Invalid("A schedule is one of: cron, every, once.", field="schedule_kind")
     if spec.catch_up not in CatchUp.values:
         raise Invalid("What becomes of missed times is one of: latest, all, skip.", field="catch_up")
-    validate(_schedule(spec, zone))
+    validate(schedule_meant(spec, zone))
     columns: dict[str, Any] = {
         "schedule_kind": spec.kind,
         "cron": spec.cron.strip() if spec.kind == ScheduleKind.CRON else "",
@@ -150,10 +150,14 @@ def _schedule_columns(spec: ScheduleSpec, project: Project) -> dict[str, Any]:
     return columns
 
 
-def _schedule(spec: ScheduleSpec, zone: str) -> Schedule:
+def schedule_meant(spec: ScheduleSpec, zone: str) -> Schedule:
+    """The pure schedule that a spec means; times of its start are read in `zone`."""
     start = spec.starts_at
     if start is not None and start.tzinfo is not None:
-        start = start.astimezone(zone_of(zone)).replace(tzinfo=None)
+        try:
+            start = start.astimezone(zone_of(zone)).replace(tzinfo=None)
+        except OverflowError:  # at the very ends of the calendar
+            raise Invalid("This time is out of reach; choose another one.", field="starts_at") from None
     if spec.kind == ScheduleKind.CRON:
         return Cron(spec.cron, zone)
     if spec.kind == ScheduleKind.EVERY:

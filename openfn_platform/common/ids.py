@@ -7,6 +7,7 @@ millisecond (method 3 of the RFC), so ids made in one process keep their order w
 import os
 import time
 import uuid
+from datetime import datetime
 
 
 def uuid7() -> uuid.UUID:
@@ -20,3 +21,8 @@ def uuid7() -> uuid.UUID:
     value |= 0b10 << 62
     value |= tail
     return uuid.UUID(int=value)
+
+
+def uuid7_first(moment: datetime) -> uuid.UUID:
+    """The least id that could have been made at that moment: what sorts before it is older."""
+    return uuid.UUID(int=(int(moment.timestamp() * 1000) & ((1 << 48) - 1)) << 80)

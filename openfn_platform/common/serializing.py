@@ -28,6 +28,12 @@ class StrictSerializer(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
+def several(kind: type[StrictSerializer], *, most: int, **kwargs: Any) -> Any:
+    """A list of such objects."""
+    made: Any = kind
+    return made(many=True, max_length=most, **kwargs)
+
+
 class Text(serializers.CharField):
     """Text and nothing else, as it is: what is to be trimmed is trimmed by the verbs."""
 
@@ -99,6 +105,17 @@ class Moment(serializers.DateTimeField):
         if value.tzinfo is None:
             self.fail("unzoned")
         return super().enforce_timezone(value)
+
+
+class WallMoment(Moment):
+    """A time; without a zone it is what the clock on the wall shows, wherever that is."""
+
+    default_error_messages = {
+        "invalid": "Must be a time, for example 2026-01-31T08:00:00 or, with its zone, 2026-01-31T08:00:00Z."
+    }
+
+    def enforce_timezone(self, value: Any) -> Any:
+        return value if value.tzinfo is None else super().enforce_timezone(value)
 
 
 class IdField(serializers.UUIDField):

@@ -1,7 +1,8 @@
 """`manage.py test [--fast] [pytest arguments]`: linters, then pytest, against servers made for this one run.
 
 Everything runs, also after a failure, so that one run tells all there is to mend. With DATABASE_URL set those
-servers are used instead. pytest comes last: its closing line is the last thing printed.
+servers are used instead. The whole suite runs in two processes, file by file; what is named runs in one.
+pytest comes last: its closing line is the last thing printed.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ LINTERS = {
     "import-linter": ("-c", IMPORT_LINTER),
 }
 STOP_SECONDS = 30.0
+# Whole files, because many of them start a server for themselves once.
+SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")
 
 
 def main(arguments: list[str]) -> int:
@@ -45,7 +48,9 @@ def main(arguments: list[str]) -> int:
         tests = [argument for argument in arguments if argument != "--fast"]
         if failed:
             say(f"failed so far: {', '.join(failed)}; the tests follow")
-        code = runner.step("pytest", ("-m", "pytest", *tests), environment)
+        whole = all(argument.startswith("-q") for argument in tests) and (os.cpu_count() or 1) > 1
+        lanes = SIDE_BY_SIDE if whole else ()
+        code = runner.step("pytest", ("-m", "pytest", *lanes, *tests), environment)
     return 130 if runner.interrupted else code or (1 if failed else 0)
 
 

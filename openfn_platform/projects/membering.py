@@ -6,7 +6,7 @@ from django.db import transaction
 
 from openfn_platform.common.errors import Conflict, NotAllowed
 from openfn_platform.common.saving import row_save
-from openfn_platform.projects.actors import By, as_actor, require
+from openfn_platform.projects.actors import By, as_actor, require_to_manage
 from openfn_platform.projects.auditing import audit, differences
 from openfn_platform.projects.locking import project_lock
 from openfn_platform.projects.models import Membership, Project, Role, User
@@ -38,16 +38,18 @@ def member_add(
     failure_mail: bool | None = None,
 ) -> Membership:
     """Let somebody in. What is not said follows from the role."""
-    _may_decide(by, project, role)
+    may_decide(by, project, role)
+    answerable = role in ANSWERABLE
+    sees = answerable if may_see_data is None else may_see_data
+    _may_show_data(by, project, sees)
     project_lock(project)
     if Membership.objects.filter(project=project, user=user).exists():
         raise AlreadyMember()
-    answerable = role in ANSWERABLE
     membership = Membership(
         project=project,
         user=user,
         role=role,
-        may_see_data=answerable if may_see_data is None else may_see_data,
+        may_see_data=sees,
         failure_mail=answerable if failure_mail is None else failure_mail,
     )
     row_save(membership)
@@ -70,8 +72,9 @@ def member_change(
     project_lock(project)
     membership.refresh_from_db(fields=["role", "may_see_data", "failure_mail"])
     if not only_own_mails:
-        _may_decide(by, project, Role(membership.role), role)
+        may_decide(by, project, Role(membership.role), role)
     before = _values(membership)
+    _may_show_data(by, project, bool(may_see_data) and not membership.may_see_data)
     if role is not None:
         membership.role = role
     if may_see_data is not None:
@@ -94,17 +97,25 @@ def member_remove(*, membership: Membership, by: By) -> None:
     project_lock(project)
     membership.refresh_from_db(fields=["role"])
     if as_actor(by).user != membership.user:
-        _may_decide(by, project, Role(membership.role))
+        may_decide(by, project, Role(membership.role))
     if membership.role == Role.OWNER:
         _not_the_last(membership)
     audit("member removed", by, project=project, target=membership, changes=_values(membership))
     membership.delete()
 
 
-def _may_decide(by: By, project: Project, *roles: Role | None) -> None:
-    actor = require(by, project, Role.ADMIN)
+def may_decide(by: By, project: Project, *roles: Role | None) -> None:
+    """Whether the actor may give, change or take that role there."""
+    actor = require_to_manage(by, project)
     if Role.OWNER in roles and not actor.may(project, Role.OWNER):
         raise NotAllowed("Only an owner may decide who is an owner.")
+
+
+def _may_show_data(by: By, project: Project, shown: bool) -> None:
+    """A program opens no door for others that is closed to itself. Administrators decide about people, as ever."""
+    actor = as_actor(by)
+    if shown and actor.token is not None and not actor.may_see_data(project):
+        raise NotAllowed("Only a token that may read data itself may let somebody see it.")
 
 
 def _not_the_last(membership: Membership) -> None:

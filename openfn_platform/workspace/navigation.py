@@ -97,6 +97,14 @@ GROUPS: tuple[tuple[str, tuple[Page, ...]], ...] = (
             ),
             ("API tokens", "api", "projects.apitoken", "Keys for programs that use the API."),
             ("Mails", "mail", "runs.notification", "Every mail of the platform, sent or waiting."),
+            ("Retention", "auto_delete", "runs.housekeeping", "How long what is kept, and what goes next."),
+            (
+                "Find a person",
+                "person_search",
+                "runs.personsearch",
+                "Where somebody is named, and erasing it.",
+            ),
+            ("Erasures", "verified_user", "runs.erasure", "Certificates of what was erased, and why."),
             ("Audit", "history", "projects.auditentry", "Who did what, and when."),
         ),
     ),
@@ -110,6 +118,12 @@ GROUPS: tuple[tuple[str, tuple[Page, ...]], ...] = (
                 "Whether the clock rings, workers live and mail goes out.",
             ),
             ("People", "person", "projects.user", "Everybody who can log in."),
+            (
+                "Locked log-ins",
+                "lock_clock",
+                "axes.accessattempt",
+                "Who tried to log in too often, and from where.",
+            ),
         ),
     ),
 )

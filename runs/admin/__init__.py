@@ -1,8 +1,20 @@
-"""Admin pages about what happened: runs, messages, incidents, mails, memories, holds, exchanges.
+"""Admin pages about what happened: runs, messages, incidents, mails, memories, holds, exchanges;
+retention, persons and what was erased.
 
 Messages are registered here and not with their app, because their page shows the work orders that they made.
 """
 
-from runs.admin import hold, incident, memory, message, notification, run, sent
+from runs.admin import erasure, hold, incident, memory, message, notification, person, retention, run, sent
 
-__all__ = ["hold", "incident", "memory", "message", "notification", "run", "sent"]
+__all__ = [
+    "erasure",
+    "hold",
+    "incident",
+    "memory",
+    "message",
+    "notification",
+    "person",
+    "retention",
+    "run",
+    "sent",
+]

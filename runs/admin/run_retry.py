@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.staticfiles import finders
+from django.core.exceptions import PermissionDenied
 from django.forms.widgets import Script
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -108,13 +109,13 @@ class RetryPage(HistoryAdmin):
     def retry_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         run = self.page_row(request, object_id)
         if not self.may(request, Role.OPERATOR, run):
-            return self.no_way(request, run, "Only an operator or higher may retry runs of this project.")
+            raise PermissionDenied
         if not runs.may_retry(run):
             return self.no_way(request, run, _why_not(run))
         original = self.original(request, run)
+        if original is not None:
+            self.opened(request, run, "input, to correct it")
         if request.method != "POST":
-            if original is not None:
-                self.opened(request, run, "input, to correct it")
             form = RetryForm(initial={"text": original or ""})
             return self.retry_page(request, run, form, original)
         form = RetryForm(request.POST)

@@ -44,6 +44,11 @@ class Asked:
         return {name: value for name, value in self.given.items() if name not in names}
 
     @property
+    def audited(self) -> dict[str, str]:
+        """What the audit tells. Not the words: it cannot forget, and a person who was erased would be named there."""
+        return self.given | ({"q": "(words)"} if "q" in self.given else {})
+
+    @property
     def is_plain(self) -> bool:
         """Nobody has asked for anything yet."""
         return not self.given

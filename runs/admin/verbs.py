@@ -6,27 +6,15 @@ from typing import Any
 
 from django.db import transaction
 
-from openfn_platform.common.errors import Conflict, PlatformError
-from openfn_platform.projects.actors import By, author_of, require, require_superuser
+from openfn_platform.common.errors import PlatformError
+from openfn_platform.projects.actors import By, author_of, require
 from openfn_platform.projects.auditing import audit
 from openfn_platform.projects.models import Role
 from runs.answers import once_resolve
 from runs.cancelling import run_cancel
 from runs.incidents import incident_dismiss, incident_take, run_dismiss
 from runs.models import Incident, OnceMark, Run
-from runs.retrying import run_retry
-
-
-class AlreadyLookedAfter(Conflict):
-    """This failure was handled or dismissed; retry it on its own page if it must be."""
-
-    code = "already_looked_after"
-
-
-class NothingFailed(Conflict):
-    """It did not fail; retry it on its own page if it must be run again."""
-
-    code = "nothing_failed"
+from runs.retrying import run_repair, run_retry
 
 
 def retry(
@@ -38,11 +26,8 @@ def retry(
     only_unrepaired: bool = False,
 ) -> Run:
     """The next attempt. `only_unrepaired` refuses what needs no repair, for many at once."""
-    require(by, run.project_id, Role.OPERATOR)
-    if only_unrepaired and not run.is_failure:
-        raise NothingFailed()
-    if only_unrepaired and (run.handled or run.dismissed_at is not None):
-        raise AlreadyLookedAfter()
+    if only_unrepaired:
+        return run_repair(run=run, by=by, same_code=same_code)
     return run_retry(run=run, by=by, corrected=corrected, same_code=same_code)
 
 
@@ -61,12 +46,10 @@ def retry_each(*, runs: list[Run], by: By) -> tuple[int, dict[str, int]]:
 
 def cancel(*, run: Run, by: By) -> bool:
     """True: cancelled; False: its worker has been asked to stop it."""
-    require(by, run.project_id, Role.OPERATOR)
     return run_cancel(run=run, by=by)
 
 
 def dismiss(*, run: Run, by: By, reason: str) -> None:
-    require(by, run.project_id, Role.OPERATOR)
     run_dismiss(run=run, by=by, reason=reason)
 
 
@@ -80,19 +63,9 @@ def resolve(*, run: Run, mark: OnceMark, happened: bool, by: By) -> None:
 
 
 def take(*, incident: Incident, by: By) -> None:
-    _require_for(incident, by)
     incident_take(incident=incident, by=by)
 
 
 def put_aside(*, incident: Incident, by: By, reason: str) -> None:
     """Dismiss an incident with all its failures."""
-    _require_for(incident, by)
     incident_dismiss(incident=incident, by=by, reason=reason)
-
-
-def _require_for(incident: Incident, by: By) -> None:
-    """Alarms of the installation belong to no project."""
-    if incident.project_id is None:
-        require_superuser(by)
-    else:
-        require(by, incident.project_id, Role.OPERATOR)

@@ -11,10 +11,14 @@ from openfn_platform.common.parameters import of_flag, of_id_or_key, of_time, of
 from openfn_platform.projects.api.base import ProjectViewSet
 from openfn_platform.projects.api.described import bad_body, not_found, not_now
 from openfn_platform.projects.models import Role
-from runs.api.runs import body_refuse
-from runs.api.serializers import DismissSerializer, IncidentSerializer
-from runs.incidents import incident_dismiss, incident_take
-from runs.models import Incident
+from runs.api.bodies import DismissSerializer
+from runs.api.bulk import bulk_answer
+from runs.api.bulk_serializers import BulkDetailSerializer
+from runs.api.repeats import repeat_header, repeated
+from runs.api.serializers import IncidentSerializer
+from runs.bulk import Chosen, Order, bulk_begin
+from runs.incidents import incident_dismiss, incident_take, incident_untake
+from runs.models import BulkOperation, Deed, Incident, Run
 from runs.models.incident import IncidentKind
 from triggers.api.parsing import DocumentParser
 
@@ -36,7 +40,7 @@ class IncidentViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Inciden
         of_time("opened_after", "Opened after this time.", path="opened_at__gt"),
         of_time("opened_before", "Opened before this time.", path="opened_at__lt"),
     )
-    needs = {"take": Role.OPERATOR, "dismiss": Role.OPERATOR}
+    needs = dict.fromkeys(("take", "untake", "dismiss", "retry"), Role.OPERATOR)
 
     @extend_schema(
         operation_id="incidents_take",
@@ -47,9 +51,39 @@ class IncidentViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Inciden
         responses={200: IncidentSerializer, **not_found, **not_now},
     )
     def take(self, request: Request, id: str) -> Response:
-        body_refuse(request)
+        self.nothing_given()
         incident_take(incident=self.get_object(), by=self.actor)
         return Response(IncidentSerializer(self.get_object()).data)
+
+    @extend_schema(
+        operation_id="incidents_untake",
+        summary="Give it back",
+        description="Others see that nobody looks after it any more.",
+        tags=["incidents"],
+        request=None,
+        responses={200: IncidentSerializer, **not_found, **not_now},
+    )
+    def untake(self, request: Request, id: str) -> Response:
+        self.nothing_given()
+        incident_untake(incident=self.get_object(), by=self.actor)
+        return Response(IncidentSerializer(self.get_object()).data)
+
+    @extend_schema(
+        operation_id="incidents_retry",
+        summary="Retry all that failed in it",
+        description="A bulk operation over its failures that nobody has retried, caught or put aside. "
+        "`GET runs?incident=…` lists them.",
+        tags=["incidents"],
+        parameters=[repeat_header()],
+        request=None,
+        responses={202: BulkDetailSerializer, **not_found, **not_now},
+    )
+    def retry(self, request: Request, id: str) -> Response:
+        self.nothing_given()
+        rows = Run.objects.filter(incident=self.get_object())
+        order = Order(deed=Deed.RETRY, chosen=Chosen(rows=rows))
+        made, again = repeated(self, lambda: bulk_begin(project=self.project, order=order, by=self.actor))
+        return bulk_answer(BulkOperation.objects.get(pk=made, project=self.project), again=again)
 
     @extend_schema(
         operation_id="incidents_dismiss",
@@ -61,8 +95,7 @@ class IncidentViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Inciden
         examples=[OpenApiExample("A test", value={"reason": "We were testing."}, request_only=True)],
     )
     def dismiss(self, request: Request, id: str) -> Response:
-        wanted = DismissSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        reason = wanted.validated_data["reason"]
+        values = self.given(DismissSerializer)
+        reason = values["reason"]
         incident_dismiss(incident=self.get_object(), by=self.actor, reason=reason)
         return Response(IncidentSerializer(self.get_object()).data)

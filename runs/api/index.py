@@ -22,6 +22,13 @@ LISTS = (
     "workflows",
     "incidents",
     "sent",
+    "credentials",
+    "inboxes",
+    "bulk",
+    "saved-inputs",
+    "members",
+    "tokens",
+    "audit",
     "tables",
     "library",
 )
@@ -37,7 +44,7 @@ class IndexView(TokenView):
         responses={200: {"type": "object", "additionalProperties": {"type": "string", "format": "uri"}}},
     )
     def get(self, request: Request) -> Response:
-        names = (*LISTS, "adaptors", "message-examples", "schema")
+        names = ("project", *LISTS, "adaptors", "message-examples", "schema")
         return Response({name: request.build_absolute_uri(reverse(f"api-{name}")) for name in names})
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Prefetch
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,11 +15,17 @@ from rest_framework.response import Response
 from openfn_platform.common.errors import NotFound
 from openfn_platform.common.parameters import of_flag, of_id, of_time
 from openfn_platform.projects.api.base import ProjectViewSet
-from openfn_platform.projects.api.described import not_found
-from openfn_platform.projects.auditing import audit
+from openfn_platform.projects.api.described import bad_body, not_found, not_now
+from openfn_platform.projects.auditing import payload_opened
+from openfn_platform.projects.models import Role
+from runs.api.bodies import ReprocessSerializer
+from runs.api.chosen import jobs_of
 from runs.api.raw import not_modified, raw_answer
-from runs.api.serializers import MessageDetailSerializer, MessageSerializer
+from runs.api.runs import RunViewSet
+from runs.api.serializers import MessageDetailSerializer, MessageSerializer, ReprocessedSerializer
 from runs.models import WorkOrder
+from runs.reprocessing import message_reprocess
+from triggers.api.parsing import DocumentParser
 from triggers.explaining import matching_explain
 from triggers.models import Message, MessagePayload
 from triggers.parsing import came_as_json
@@ -30,7 +36,7 @@ _BODY = OpenApiResponse(
 
 
 class BodyGone(NotFound):
-    """The body of this message was erased, or is older than the project keeps payloads."""
+    """The body of this message was erased: the project keeps no payloads, or none so old."""
 
     code = "body_gone"
 
@@ -48,6 +54,8 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Message]
         of_time("received_after", "Received after this time.", path="created_at__gt"),
         of_time("received_before", "Received before this time.", path="created_at__lt"),
     )
+    parser_classes = (DocumentParser,)
+    needs = {"reprocess": Role.OPERATOR}
     shows_data = frozenset({"body"})
 
     @extend_schema(
@@ -57,7 +65,10 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Message]
     )
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         message = self.get_object()
-        matching = matching_explain(message=message, reasons=self.actor.may_see_data(self.project))
+        reasons = self.actor.may_see_data(self.project)
+        matching = matching_explain(message=message, reasons=reasons)
+        if any(each.reasons for each in matching):  # they quote the body
+            payload_opened(self.actor, project=self.project, target=message, part="why not")
         return Response(self.get_serializer(message, context={"matching": matching}).data)
 
     @extend_schema(
@@ -80,10 +91,31 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Message]
             raise BodyGone()
         raw = bytes(found)
         as_json = came_as_json(raw, message.content_type)
-        audit("payload opened", self.actor, project=self.project, target=message, changes={"what": "body"})
+        payload_opened(self.actor, project=self.project, target=message, part="body")
         return raw_answer(
             chunks=[raw],
             size=len(raw),
             digest=digest,
             content_type="application/json" if as_json else message.content_type,
         )
+
+    @extend_schema(
+        operation_id="messages_reprocess",
+        summary="Start jobs with it",
+        description="For what the triggers missed. Left out are jobs that succeeded with this message already, or are "
+        "on their way with it.",
+        tags=["messages"],
+        request=ReprocessSerializer,
+        responses={200: ReprocessedSerializer, **bad_body, **not_found, **not_now},
+        examples=[
+            OpenApiExample(
+                "One job", value={"jobs": ["0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"]}, request_only=True
+            )
+        ],
+    )
+    def reprocess(self, request: Request, id: str) -> Response:
+        message = self.get_object()
+        jobs = jobs_of(self, self.given(ReprocessSerializer)["jobs"])
+        done = message_reprocess(message=message, jobs=jobs, by=self.actor)
+        runs = RunViewSet.queryset.filter(pk__in=[run.pk for run in done.runs]).order_by("lane")
+        return Response(ReprocessedSerializer({"runs": runs, "left_out": done.left_out}).data)

@@ -1,9 +1,11 @@
-"""Runs: lists, one, its log, its states, retry, cancel."""
+"""Runs: lists, one, its log, its states, and what can be done about it."""
 
 from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -20,16 +22,25 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from openfn_platform.common.errors import NotFound
-from openfn_platform.common.pagination import PAGE_SIZE, next_address, page_response, page_size
-from openfn_platform.common.parameters import of_id, of_id_or_key, of_time, of_words, whole_number
-from openfn_platform.common.serializing import StrictSerializer
+from openfn_platform.common.pagination import PAGE_SIZE, next_address, page_size
+from openfn_platform.common.parameters import (
+    of_flag,
+    of_id,
+    of_id_or_key,
+    of_time,
+    of_words,
+    whole_number,
+)
 from openfn_platform.projects.api.base import ProjectViewSet
 from openfn_platform.projects.api.described import bad_body, not_found, not_now
-from openfn_platform.projects.auditing import audit
-from openfn_platform.projects.models import Role
+from openfn_platform.projects.auditing import payload_opened
+from openfn_platform.projects.models import Project, Role
+from runs.api.bodies import DismissSerializer, RetrySerializer
 from runs.api.raw import state_answer
-from runs.api.serializers import LogLineSerializer, LogPageSerializer, RetrySerializer, RunSerializer
-from runs.cancelling import run_cancel
+from runs.api.repeats import repeat_header, repeated
+from runs.api.serializers import LogPageSerializer, RunSerializer
+from runs.cancelling import run_abort, run_cancel
+from runs.incidents import run_dismiss
 from runs.models import LogLine, Run, RunMode, RunState
 from runs.retrying import run_retry
 from runs.states import state_read
@@ -63,9 +74,14 @@ class RunViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Run]):
         "workflow",
         "trigger",
         "state",
+        "mode",
         "attempt",
         "retry_of",
         "parent",
+        "incident",
+        "handled",
+        "dismissed_at",
+        "dismissed_reason",
         "error_type",
         "error_message",
         "created_at",
@@ -85,6 +101,14 @@ class RunViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Run]):
         of_id("message", "Begun by this message.", path="work_order__message_id"),
         of_id("retry_of", "Retries of this run.", path="retry_of_id"),
         of_id("parent", "Started by the end of this run.", path="parent_id"),
+        of_id("incident", "Failures of this incident.", path="incident_id"),
+        of_flag("handled", "Failures that a flow trigger caught, or did not.", path="handled"),
+        of_flag(
+            "dismissed",
+            "Failures that somebody put aside, or nobody.",
+            path="dismissed_at__isnull",
+            reverse=True,
+        ),
         of_time("inserted_after", "Made after this time.", path="created_at__gt"),
         of_time("inserted_before", "Made before this time.", path="created_at__lt"),
         of_words(
@@ -95,14 +119,15 @@ class RunViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Run]):
             usual=RunMode.LIVE.value,
         ),
     )
-    needs = {"retry": Role.OPERATOR, "cancel": Role.OPERATOR}
+    needs = dict.fromkeys(("retry", "cancel", "abort", "dismiss"), Role.OPERATOR)
     shows_data = frozenset({"log", "input", "final_state"})
     takes = {"log": (AFTER, PAGE_SIZE)}
 
     @extend_schema(
         operation_id="runs_log",
         summary="Its log",
-        description="Lines appear while the run goes on. To follow it, ask again with `after` = the last `seq`.",
+        description="Lines appear while the run goes on. To follow it, ask again with `after` = the last `seq` until "
+        "it is `complete`, or listen at `log/stream`.",
         tags=["runs"],
         parameters=[
             OpenApiParameter(AFTER, int, description="Lines behind this `seq`."),
@@ -123,7 +148,11 @@ class RunViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Run]):
         more = len(page) > size
         page = page[:size]
         following = next_address(request, **{AFTER: str(page[-1].seq)}) if more else None
-        return page_response(list(LogLineSerializer(page, many=True).data), following)
+        if page:
+            payload_opened(self.actor, project=self.project, target=run, part="log")
+        # The run was read before its lines, which are written before it ends or with its end.
+        told = {"results": page, "next": following, "complete": run.is_final and not more}
+        return Response(LogPageSerializer(told).data)
 
     @extend_schema(
         operation_id="runs_input", summary="Its input", tags=["runs"], responses={200: _RAW, **not_found}
@@ -151,7 +180,7 @@ class RunViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Run]):
             raise NothingYet(absent)
         answer = state_answer(request=self.request, project_id=run.project_id, state_id=state_id)
         if answer.status_code == 200:
-            audit("payload opened", self.actor, project=self.project, target=run, changes={"what": what})
+            payload_opened(self.actor, project=self.project, target=run, part=what)
         return answer
 
     @extend_schema(
@@ -159,6 +188,7 @@ class RunViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Run]):
         summary="Retry it",
         description="Makes the next attempt of an ended run, as it was or with a corrected input.",
         tags=["runs"],
+        parameters=[repeat_header()],
         request=RetrySerializer,
         responses={201: RunSerializer, **bad_body, **not_found, **not_now},
         examples=[
@@ -168,15 +198,16 @@ class RunViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Run]):
     )
     def retry(self, request: Request, id: str) -> Response:
         run = self.get_object()
-        wanted = RetrySerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        values = wanted.validated_data
+        values = self.given(RetrySerializer)
+        made, again = repeated(self, lambda: self._retry(run, values))
+        return run_answer(made, project=self.project, again=again)
+
+    def _retry(self, run: Run, values: Mapping[str, Any]) -> Run:
         corrected = values.get("input")
         if "data" in values:
             kept = json.loads(state_read(state_id=run.input_id)) if run.input_id else {}
             corrected = {**kept, "data": values["data"]}
-        attempt = run_retry(run=run, by=self.actor, corrected=corrected, same_code=values["same_code"])
-        return run_made(attempt)
+        return run_retry(run=run, by=self.actor, corrected=corrected, same_code=values["same_code"])
 
     @extend_schema(
         operation_id="runs_cancel",
@@ -187,18 +218,46 @@ class RunViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Run]):
         responses={200: RunSerializer, 202: RunSerializer, **not_found, **not_now},
     )
     def cancel(self, request: Request, id: str) -> Response:
-        body_refuse(request)
+        self.nothing_given()
         run = self.get_object()
         at_once = run_cancel(run=run, by=self.actor)
         return Response(RunSerializer(self.get_object()).data, status=200 if at_once else 202)
 
+    @extend_schema(
+        operation_id="runs_abort",
+        summary="Abort it",
+        description="Ends it now, also when its worker hangs or cannot be reached; then the last lines of its log may "
+        "be missing. What it has written to other systems stays there. Cancel asks the worker, and is enough mostly.",
+        tags=["runs"],
+        request=None,
+        responses={200: RunSerializer, **not_found, **not_now},
+    )
+    def abort(self, request: Request, id: str) -> Response:
+        self.nothing_given()
+        run_abort(run=self.get_object(), by=self.actor)
+        return Response(RunSerializer(self.get_object()).data)
 
-def run_made(run: Run) -> Response:
-    """201, with the run and its address."""
+    @extend_schema(
+        operation_id="runs_dismiss",
+        summary="Put its failure aside",
+        description="It no longer counts as a failure; its incident closes with the last one.",
+        tags=["runs"],
+        request=DismissSerializer,
+        responses={200: RunSerializer, **bad_body, **not_found, **not_now},
+        examples=[OpenApiExample("Done by hand", value={"reason": "Entered by hand."}, request_only=True)],
+    )
+    def dismiss(self, request: Request, id: str) -> Response:
+        values = self.given(DismissSerializer)
+        run_dismiss(run=self.get_object(), by=self.actor, reason=values["reason"])
+        return Response(RunSerializer(self.get_object()).data)
+
+
+def run_answer(key: uuid.UUID, *, project: Project, again: bool = False) -> Response:
+    """201, with the run that was made and its address."""
+    run = RunViewSet.queryset.filter(pk=key, project=project).first()
+    if run is None:  # made at an earlier call, and pruned since
+        raise NotFound("The run that the first call made is not kept any more.")
     headers = {"Location": reverse("api-run", kwargs={"id": run.pk})}
+    if again:
+        headers["Idempotency-Replayed"] = "true"
     return Response(RunSerializer(run).data, status=201, headers=headers)
-
-
-def body_refuse(request: Request) -> None:
-    """For deeds that take nothing: a field that somebody hopes to be heard is refused."""
-    StrictSerializer(data=request.data).is_valid(raise_exception=True)

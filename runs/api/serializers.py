@@ -8,8 +8,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from openfn_platform.common.serializing import IdField, StrictSerializer, TextOrNull
-from runs.models import HttpExchange, Incident, LogLine, Run, WorkOrder
+from openfn_platform.common.serializing import TextOrNull
+from runs.models import HttpExchange, Incident, LogLine, Run, State, WorkOrder
 from runs.selectors.exchanges import origin
 from triggers.models import Message
 
@@ -26,7 +26,13 @@ class RunSerializer(serializers.ModelSerializer[Run]):
         help_text="available → claimed → started → one of success, failed, crashed, killed, exception, cancelled, "
         "skipped, lost.",
     )
+    mode = serializers.CharField(read_only=True, help_text="live, dry or trial.")
     attempt = serializers.IntegerField(read_only=True, help_text="1, and one more for each retry.")
+    handled = serializers.BooleanField(
+        read_only=True, help_text="A flow trigger caught its failure and started another job."
+    )
+    incident = serializers.UUIDField(source="incident_id", read_only=True, allow_null=True)
+    dismissed_reason = TextOrNull(help_text="Why somebody put its failure aside.")
     error_type = TextOrNull(help_text="For example JobError, AdaptorError, TimeoutError.")
     error_message = TextOrNull(help_text="One sentence.")
     inserted_at = serializers.DateTimeField(source="created_at", read_only=True)
@@ -41,11 +47,16 @@ class RunSerializer(serializers.ModelSerializer[Run]):
             "trigger",
             "message",
             "state",
+            "mode",
             "attempt",
             "retry_of",
             "parent",
             "error_type",
             "error_message",
+            "incident",
+            "handled",
+            "dismissed_at",
+            "dismissed_reason",
             "inserted_at",
             "started_at",
             "finished_at",
@@ -67,6 +78,7 @@ class LogLineSerializer(serializers.ModelSerializer[LogLine]):
 class LogPageSerializer(serializers.Serializer[Any]):
     results = LogLineSerializer(many=True)
     next = serializers.URLField(allow_null=True, help_text="Null when there are no more lines so far.")
+    complete = serializers.BooleanField(help_text="The run has ended, and this is the end of its log.")
 
 
 class ExchangeSerializer(serializers.ModelSerializer[HttpExchange]):
@@ -239,41 +251,21 @@ class IncidentSerializer(serializers.ModelSerializer[Incident]):
         read_only_fields = fields
 
 
-# --- what is sent ---------------------------------------------------------------------------------
+class LeftOutSerializer(serializers.Serializer[Any]):
+    job = serializers.UUIDField(source="job.pk")
+    reason = serializers.CharField()
 
 
-class RetrySerializer(StrictSerializer):
-    """Nothing at all repeats the run as it was, with the job's live code."""
-
-    input = serializers.DictField(required=False, help_text="Instead of the whole input: a state.")
-    data = serializers.JSONField(  # type: ignore[assignment]  # fields are taken out of the class
-        required=False, allow_null=True, help_text="Instead of the input's `data`; the rest stays."
-    )
-    same_code = serializers.BooleanField(
-        required=False, default=False, help_text="The code as that run had it, not as it is live now."
-    )
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if "input" in attrs and "data" in attrs:
-            raise serializers.ValidationError("Give `input` or `data`, not both.")
-        return attrs
+class ReprocessedSerializer(serializers.Serializer[Any]):
+    runs = RunSerializer(many=True)
+    left_out = LeftOutSerializer(many=True, help_text="Jobs that need not run again, and why.")
 
 
-class StartSerializer(StrictSerializer):
-    """One of these; nothing at all starts with empty `data`."""
+class SavedInputSerializer(serializers.ModelSerializer[State]):
+    size = serializers.IntegerField(read_only=True, help_text="Of the state, in bytes.")
+    inserted_at = serializers.DateTimeField(source="created_at", read_only=True)
 
-    data = serializers.JSONField(  # type: ignore[assignment]  # as above
-        required=False, allow_null=True, help_text="Becomes `state.data`."
-    )
-    state = serializers.DictField(required=False, help_text="The whole initial state.")
-    message = IdField(required=False, help_text="As if this message had started the job.")
-    run = IdField(required=False, help_text="With the input of this run.")
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if len(attrs) > 1:
-            raise serializers.ValidationError(f"Give one of {', '.join(self.fields)}, not several.")
-        return attrs
-
-
-class DismissSerializer(StrictSerializer):
-    reason = serializers.CharField(max_length=300, help_text="Why nobody needs to act; others read it.")
+    class Meta:
+        model = State
+        fields = ("id", "name", "size", "inserted_at")
+        read_only_fields = fields

@@ -5,14 +5,20 @@ from __future__ import annotations
 from django.db.models import Prefetch, QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
-from rest_framework.serializers import BaseSerializer
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from openfn_platform.common.parameters import of_id, of_id_or_key, of_time, of_words
 from openfn_platform.projects.api.base import ProjectViewSet
-from openfn_platform.projects.api.described import not_found
+from openfn_platform.projects.api.described import not_found, not_now
+from openfn_platform.projects.models import Role
 from runs.api.runs import RunViewSet
 from runs.api.serializers import WorkOrderDetailSerializer, WorkOrderSerializer
+from runs.cancelling import work_order_cancel
 from runs.models import Cause, WorkOrder, WorkOrderState
+from triggers.api.parsing import DocumentParser
+
+WHOLE = ("retrieve", "cancel")  # with the runs
 
 
 @extend_schema_view(
@@ -26,6 +32,8 @@ from runs.models import Cause, WorkOrder, WorkOrderState
 class WorkOrderViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[WorkOrder]):
     queryset = WorkOrder.objects.all()
     serializer_class = WorkOrderSerializer
+    shows = dict.fromkeys(WHOLE, WorkOrderDetailSerializer)
+    parser_classes = (DocumentParser,)
     parameters = (
         of_words("state", "In these states.", path="state", words=WorkOrderState.values),
         of_words("cause", "Begun so.", path="cause", words=Cause.values),
@@ -35,13 +43,27 @@ class WorkOrderViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[WorkOr
         of_time("inserted_before", "Made before this time.", path="created_at__lt"),
     )
 
+    needs = {"cancel": Role.OPERATOR}
+
     def get_queryset(self) -> QuerySet[WorkOrder]:
         orders = super().get_queryset()
-        if self.action == "retrieve":
+        if self.action in WHOLE and (self.wanted is None or "runs" in self.wanted):
             orders = orders.prefetch_related(
                 Prefetch("runs", RunViewSet.queryset.order_by("lane", "attempt"))
             )
         return orders
 
-    def get_serializer_class(self) -> type[BaseSerializer[WorkOrder]]:
-        return WorkOrderDetailSerializer if self.action == "retrieve" else WorkOrderSerializer
+    @extend_schema(
+        operation_id="work_orders_cancel",
+        summary="Cancel everything of it",
+        description="200: all its runs have ended. 202: some were running and their workers have been asked to stop "
+        "them; ask again later to see that nothing is left.",
+        tags=["work-orders"],
+        request=None,
+        responses={200: WorkOrderDetailSerializer, 202: WorkOrderDetailSerializer, **not_found, **not_now},
+    )
+    def cancel(self, request: Request, id: str) -> Response:
+        self.nothing_given()
+        order = self.get_object()
+        at_once = work_order_cancel(order=order, by=self.actor)
+        return Response(WorkOrderDetailSerializer(self.get_object()).data, status=200 if at_once else 202)

@@ -8,6 +8,8 @@ from django.db.models.functions import Now
 from openfn_platform.common.models import Row
 from openfn_platform.common.tenancy import TenantKey, tenant_unique
 
+KEY_REFUSED = "KeyRefused"  # the error type of the one alarm that belongs to a project
+
 
 class IncidentKind(models.TextChoices):
     RUN = "run", "Runs fail"
@@ -95,6 +97,12 @@ class Notification(Row):
                 fields=["next_try_at"], name="notification_due", condition=models.Q(state="waiting")
             ),
             models.Index(fields=["recipient", "-sent_at"], name="notification_sent_to"),
+            models.Index(fields=["project", "id"], name="notification_of_project"),
+            models.Index(
+                fields=["incident"],
+                name="notification_of_incident",
+                condition=models.Q(incident__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

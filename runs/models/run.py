@@ -132,6 +132,7 @@ class Run(Row):
     wall_ms = models.PositiveIntegerField(null=True)
     log_lines = models.PositiveIntegerField(default=0)
     log_dropped = models.PositiveIntegerField(default=0)
+    wiped_at = models.DateTimeField(null=True, editable=False)  # its states, log and traces were taken away
 
     class Meta:
         db_table = "run"
@@ -201,6 +202,10 @@ class Run(Row):
                 fields=["incident"], name="run_incident", condition=models.Q(incident__isnull=False)
             ),
             models.Index(fields=["job", "-id"], name="run_job_newest"),
+            # In which order runs ended: their words are taken out afterwards.
+            models.Index(
+                fields=["finished_at"], name="run_ended", condition=models.Q(finished_at__isnull=False)
+            ),
             models.Index(
                 fields=["project", "-id"],
                 name="run_failures",

@@ -41,6 +41,9 @@ class State(Row):
         constraints = [
             models.CheckConstraint(condition=models.Q(kind__in=StateKind.values), name="state_kind_known")
         ]
+        indexes = [
+            models.Index(fields=["project", "-id"], name="state_saved", condition=models.Q(kind="saved"))
+        ]
 
     def __str__(self) -> str:
         return self.name or f"{self.get_kind_display()} of {self.size} bytes"

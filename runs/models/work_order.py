@@ -65,6 +65,8 @@ class WorkOrder(Row):
             models.Index(
                 fields=["message"], name="work_order_message", condition=models.Q(message__isnull=False)
             ),
+            # For the database's check when a slot is deleted: the unique one holds only some of them.
+            models.Index(fields=["slot"], name="work_order_slot", condition=models.Q(slot__isnull=False)),
             models.Index(
                 fields=["resend_of"], name="work_order_resends", condition=models.Q(resend_of__isnull=False)
             ),

@@ -36,22 +36,29 @@ class Payload:
     author: Any = None
 
 
-GONE = Payload(text="", size=0, whole=True, gone=True)
+def gone(marker: str = "") -> Payload:
+    """`marker`: by which certificate it was erased."""
+    return Payload(text="", size=0, whole=True, gone=True, name=marker)
+
+
+GONE = gone()
 
 
 def state_payload(*, state_id: uuid.UUID | None) -> Payload | None:
     """None when there never was one. Reads and decodes no more than is shown."""
     if state_id is None:
         return None
-    row = (
+    row: Any = (  # with a column that the annotation adds
         State.objects.filter(pk=state_id)
         .annotate(head=Substr("body", 1, SHOWN + 1_000, output_field=BinaryField()))
         .defer("body")
         .select_related("created_by")
         .first()
     )
-    if row is None or row.head is None:
+    if row is None:
         return GONE
+    if row.head is None:
+        return gone(row.name)
     raw = _beginning(row.codec, bytes(row.head), SHOWN)
     whole = row.size <= SHOWN
     text = raw.decode("utf-8", "replace")

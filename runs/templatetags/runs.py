@@ -99,3 +99,9 @@ def log_tone(level: Any) -> str:
 def indent(level: int) -> str:
     """How far a branch of a tree stands in, as a class: deep chains do not run off a phone."""
     return f"run-level-{min(level, 6)}"
+
+
+@register.filter
+def grouped(count: int) -> str:
+    """“12,345”."""
+    return f"{count:,}"

@@ -22,11 +22,16 @@ FIELDS = [
     "trigger",
     "message",
     "state",
+    "mode",
     "attempt",
     "retry_of",
     "parent",
     "error_type",
     "error_message",
+    "incident",
+    "handled",
+    "dismissed_at",
+    "dismissed_reason",
     "inserted_at",
     "started_at",
     "finished_at",
@@ -145,7 +150,7 @@ def test_opening_a_state_is_written_down(api: Caller, clinic: Clinic):
     assert (entry.action, entry.object_id, entry.changes) == (
         "payload opened",
         str(run.pk),
-        {"what": "input"},
+        {"part": "input"},
     )
     assert entry.token is not None
 

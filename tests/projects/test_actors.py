@@ -99,7 +99,7 @@ def test_only_deploy_hands_on_the_right_to_connect_other_systems(cast, scope):
     token, _ = factories.token(cast.project, scope)
     actor = Actor(token=token)
     assert actor.may_connect(cast.project) is (scope == Scope.DEPLOY)
-    assert not actor.may(cast.project, Role.ADMIN)  # members, tokens and settings stay with people
+    assert not actor.may(cast.project, Role.ADMIN)  # tokens and owners stay with people
     assert not actor.may_connect(Membership.objects.get(user=cast.outsider).project_id)
     if scope == Scope.DEPLOY:
         require_to_connect(actor, cast.project)
@@ -117,18 +117,33 @@ def test_of_people_administrators_and_owners_connect_other_systems(cast):
         require_to_connect(cast.outsider, cast.project)
 
 
-def test_a_token_never_makes_tokens_or_members_or_changes_its_project(cast):
+def test_a_token_never_makes_tokens_or_owners_or_puts_its_project_away(cast):
     token, _ = factories.token(cast.project, *Scope)
     by = Actor(token=token)
     deeds = (
         partial(token_create, project=cast.project, name="mine", scopes=[Scope.READ], by=by),
-        partial(member_add, project=cast.project, user=cast.outsider, role=Role.VIEWER, by=by),
-        partial(project_change, project=cast.project, by=by, name="Mine"),
+        partial(member_add, project=cast.project, user=cast.outsider, role=Role.OWNER, by=by),
         partial(project_archive, project=cast.project, by=by),
     )
     for deed in deeds:
         with pytest.raises(NotAllowed):
             deed()
+
+
+@pytest.mark.parametrize("scope", list(Scope))
+def test_only_deploy_hands_on_the_right_to_change_settings_and_members(cast, scope):
+    token, _ = factories.token(cast.project, scope)
+    by = Actor(token=token)
+    deeds = (
+        partial(member_add, project=cast.project, user=cast.outsider, role=Role.VIEWER, by=by),
+        partial(project_change, project=cast.project, by=by, name="Another name"),
+    )
+    for deed in deeds:
+        if scope == Scope.DEPLOY:
+            deed()
+        else:
+            with pytest.raises((NotAllowed, NotFound)):
+                deed()
 
 
 def test_memberships_are_loaded_once(cast, django_assert_num_queries):

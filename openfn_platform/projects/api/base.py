@@ -187,9 +187,9 @@ class ProjectViewSet(TokenView, GenericViewSet[Row]):
         return row
 
     def _loaded(self, rows: QuerySet[Row]) -> QuerySet[Row]:
-        for name, load in self.loads.items():
-            if self.wanted is None or name in self.wanted:
-                rows = load(rows)
+        asked = (load for name, load in self.loads.items() if self.wanted is None or name in self.wanted)
+        for load in dict.fromkeys(asked):  # two fields may need the same
+            rows = load(rows)
         return rows
 
     # --- answers ----------------------------------------------------------------------------------
@@ -221,13 +221,13 @@ class ProjectViewSet(TokenView, GenericViewSet[Row]):
             return answer
         tag = self._tag(response.data) if self.wanted is None else tag_of_part(response.data)
         known = is_known(request.META.get("HTTP_IF_NONE_MATCH"), tag)
-        return _tagged(HttpResponse(status=304) if known else answer, tag)
+        return tagged(HttpResponse(status=304) if known else answer, tag)
 
     def shown(self, row: Row, *, status: int = 200) -> Response:
         """One thing as it is now, after a deed; with its address where it is new."""
         data = self._whole(self._fresh(row.pk))
         headers = {"Location": reverse(self.address, kwargs={"id": row.pk})} if status == 201 else {}
-        return _tagged(Response(data, status=status, headers=headers), self._tag(data))
+        return tagged(Response(data, status=status, headers=headers), self._tag(data))
 
     def _fresh(self, key: Any) -> Row:
         return self.get_queryset().get(pk=key)
@@ -278,7 +278,7 @@ class ProjectViewSet(TokenView, GenericViewSet[Row]):
 Answer = TypeVar("Answer", bound=HttpResponseBase)
 
 
-def _tagged(answer: Answer, tag: str) -> Answer:
+def tagged(answer: Answer, tag: str) -> Answer:
     answer["ETag"] = tag
     answer["Cache-Control"] = "private, no-cache"
     return answer

@@ -4,6 +4,6 @@ An app's own pages live in the app. What needs to look up from there (a job's ru
 registered here, as a subclass of the app's page.
 """
 
-from openfn_platform.workspace.admin import clock, foreign, job, library, trigger, workflow
+from openfn_platform.workspace.admin import clock, foreign, job, library, person, trigger, workflow
 
-__all__ = ["clock", "foreign", "job", "library", "trigger", "workflow"]
+__all__ = ["clock", "foreign", "job", "library", "person", "trigger", "workflow"]

@@ -74,7 +74,7 @@ class RunForm(forms.Form):
         fields["run"].queryset = _runs(job)
         fields["run"].label_from_instance = _run_label
         fields["saved"].queryset = State.objects.filter(
-            project=job.project_id, kind=StateKind.SAVED
+            project=job.project_id, kind=StateKind.SAVED, wiped_at=None
         ).order_by("-id")
         live, latest = job.live_version, job.latest_version
         choices = []

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("runs", "0004_http_exchange_sent"),
+        ("runs", "0007_saved_inputs"),
     ]
 
     operations = [

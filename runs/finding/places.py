@@ -1,0 +1,276 @@
+"""The places in which a person may be named. A further one is a class here and a line in PLACES.
+
+    class Sketches(Place):
+        name, label = "sketch", "Sketches"
+        def find(self, asked): yield Hit(ref=…, title=…)      # where, never what
+        def texts(self, ref): …                               # to show the words around, to those who may see data
+        def erase(self, refs, *, marker, asked): …             # returns how many rows
+
+Places whose rows belong to runs erase nothing themselves: what came of one event is erased as a whole, by
+`runs.erasing`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from django.db.models import Q
+
+from openfn_platform.projects.models import Project
+from runs.finding.terms import PHONE_MARK, Term, matched, query_of, rows_of
+from runs.finding.texts import mail_texts, message_texts, run_texts, state_pieces
+from runs.models import (
+    EchoMark,
+    HttpExchange,
+    Incident,
+    Memory,
+    MemoryValue,
+    Notification,
+    Run,
+    SearchPlace,
+    SearchText,
+    State,
+    StateKind,
+)
+from runs.models.run import FINAL_STATES
+from runs.retention.batches import execute
+from runs.wiping import words_forget
+from triggers.models import Message
+
+MOST_FOUND = 10_000  # of one place: who is in more is no person
+AT_ONCE = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    project: Project
+    terms: tuple[Term, ...]
+
+    @property
+    def query(self) -> str:
+        return query_of(self.terms)
+
+    def in_texts(self, texts: Iterable[str]) -> bool:
+        return any(matched(self.terms, row.split()) for row in rows_of(texts))
+
+    def hinted(self, text: str) -> bool:
+        """Whether any word of them is in it: for what is no text but a name, where half of a name is enough."""
+        words = set(" ".join(rows_of([text])).split())
+        return any(
+            term.whole & words
+            or (term.phone and f"{PHONE_MARK}{term.phone}" in words)
+            or any(word.startswith(term.beginnings) for word in words if term.beginnings)
+            for term in self.terms
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hit:
+    """Where the person is named."""
+
+    ref: str
+    title: str
+    run: uuid.UUID | None = None
+    at: datetime | None = None
+
+
+class Place:
+    name: ClassVar[str]
+    label: ClassVar[str]
+    of_runs: ClassVar[bool] = False  # erased with the whole event that they belong to
+
+    def find(self, asked: Asked) -> Iterator[Hit]:
+        raise NotImplementedError
+
+    def texts(self, ref: str) -> Iterator[str]:
+        raise NotImplementedError
+
+    def erase(self, refs: Sequence[str], *, marker: str, asked: Asked | None) -> int:
+        """Take away what these rows say. `asked` is None when nobody knows any more what was looked for."""
+        raise NotImplementedError
+
+
+def _by_words(asked: Asked, place: SearchPlace) -> list[uuid.UUID]:
+    rows = SearchText.objects.filter(project_id=asked.project.pk, place=place, words__have=asked.query)
+    return sorted(set(rows.values_list("ref", flat=True)[:MOST_FOUND]))
+
+
+class Messages(Place):
+    name, label, of_runs = "message", "Messages", True
+
+    def find(self, asked: Asked) -> Iterator[Hit]:
+        keys = _by_words(asked, SearchPlace.MESSAGE)
+        rows = Message.objects.filter(pk__in=keys, project=asked.project, body_wiped_at=None)
+        for key, at, inbox in rows.order_by("id").values_list("pk", "created_at", "inbox__name"):
+            yield Hit(ref=str(key), title=f"Message to {inbox}", at=at)
+
+    def texts(self, ref: str) -> Iterator[str]:
+        for texts in message_texts([uuid.UUID(ref)]).values():
+            yield from texts
+
+
+class Runs(Place):
+    """States, logs, sentences and marks of runs that have ended; of the others the input."""
+
+    name, label, of_runs = "run", "Runs", True
+
+    def find(self, asked: Asked) -> Iterator[Hit]:
+        keys = [*_by_words(asked, SearchPlace.RUN), *self._not_ended(asked)]
+        rows = Run.objects.filter(pk__in=keys, project=asked.project, wiped_at=None).order_by("id")
+        for key, at, job, attempt in rows.values_list("pk", "created_at", "job__name", "attempt"):
+            again = f", attempt {attempt}" if attempt > 1 else ""
+            yield Hit(ref=str(key), title=f"Run of {job}{again}", run=key, at=at)
+
+    def _not_ended(self, asked: Asked) -> Iterator[uuid.UUID]:
+        """Their words are not taken out yet. What a message started is found by the message, too."""
+        rows = Run.objects.filter(project=asked.project, input__isnull=False).exclude(state__in=FINAL_STATES)
+        for key, state in rows.order_by().values_list("pk", "input_id")[:MOST_FOUND]:
+            if asked.in_texts(state_pieces(state)):
+                yield key
+
+    def texts(self, ref: str) -> Iterator[str]:
+        for _, texts in run_texts(list(Run.objects.filter(pk=ref))):
+            yield from texts
+
+
+class Exchanges(Place):
+    name, label, of_runs = "exchange", "Traces", True
+
+    def find(self, asked: Asked) -> Iterator[Hit]:
+        rows = HttpExchange.objects.filter(project_id=asked.project.pk, words__have=asked.query)
+        columns = ("pk", "run_id", "at", "connection", "method")
+        for key, run, at, connection, method in rows.order_by("id").values_list(*columns)[:MOST_FOUND]:
+            yield Hit(ref=str(key), title=f"{method} by {connection or 'http'}", run=run, at=at)
+
+    def texts(self, ref: str) -> Iterator[str]:
+        for row in HttpExchange.objects.filter(pk=ref).values_list("url", "request_body", "response_body"):
+            yield from (text for text in row if text)
+
+
+class Mails(Place):
+    name, label = "mail", "Mails"
+
+    def find(self, asked: Asked) -> Iterator[Hit]:
+        keys = _by_words(asked, SearchPlace.MAIL)
+        rows = Notification.objects.filter(pk__in=keys, project=asked.project).order_by("id")
+        for key, at, kind in rows.values_list("pk", "created_at", "kind"):
+            yield Hit(ref=str(key), title=f"Mail ({kind})", at=at)
+
+    def texts(self, ref: str) -> Iterator[str]:
+        for texts in mail_texts([uuid.UUID(ref)]).values():
+            yield from texts
+
+    def erase(self, refs: Sequence[str], *, marker: str, asked: Asked | None) -> int:
+        words_forget([uuid.UUID(ref) for ref in refs])
+        return Notification.objects.filter(pk__in=refs).update(text=marker, subject=marker)
+
+
+class Incidents(Place):
+    name, label = "incident", "Incidents"
+
+    def find(self, asked: Asked) -> Iterator[Hit]:
+        rows = Incident.objects.filter(project=asked.project).order_by("id")
+        for key, at, title, message in rows.values_list("pk", "opened_at", "title", "message").iterator():
+            if asked.in_texts([title, message]):
+                yield Hit(ref=str(key), title="Incident", at=at)
+
+    def texts(self, ref: str) -> Iterator[str]:
+        for row in Incident.objects.filter(pk=ref).values_list("title", "message"):
+            yield from row
+
+    def erase(self, refs: Sequence[str], *, marker: str, asked: Asked | None) -> int:
+        return Incident.objects.filter(pk__in=refs).update(title=marker, message=marker)
+
+
+class Memories(Place):
+    """Present and earlier values. The present one becomes an empty object, or its job would not start any more."""
+
+    name, label = "memory", "Memories"
+
+    def find(self, asked: Asked) -> Iterator[Hit]:
+        values = MemoryValue.objects.filter(project=asked.project).order_by("-id")
+        columns = ("state_id", "at", "memory__trigger__name", "memory__job__name")
+        for state, at, trigger, job in values.values_list(*columns).iterator():
+            if asked.in_texts(state_pieces(state)):
+                yield Hit(ref=str(state), title=f"Memory of {trigger} for {job}", at=at)
+
+    def texts(self, ref: str) -> Iterator[str]:
+        yield from state_pieces(uuid.UUID(ref))
+
+    def erase(self, refs: Sequence[str], *, marker: str, asked: Asked | None) -> int:
+        present = list(Memory.objects.filter(state_id__in=refs).values_list("state_id", flat=True))
+        kept = execute(_MEMORY_EMPTY, [marker, present])
+        return kept + execute(_STATE_GONE, [marker, [uuid.UUID(ref) for ref in refs], present])
+
+
+_MEMORY_EMPTY = """
+UPDATE state SET body = '{}', codec = 'raw', size = 2, digest = sha256('{}'), name = %s WHERE id = ANY(%s)
+"""
+_STATE_GONE = """
+UPDATE state SET body = NULL, wiped_at = now(), name = %s WHERE id = ANY(%s) AND id <> ALL(%s)
+"""
+
+
+class SavedInputs(Place):
+    name, label = "saved", "Saved inputs"
+
+    def find(self, asked: Asked) -> Iterator[Hit]:
+        rows = State.objects.filter(project=asked.project, kind=StateKind.SAVED, body__isnull=False)
+        for key, at, name in rows.order_by("id").values_list("pk", "created_at", "name").iterator():
+            if asked.in_texts([name]) or asked.in_texts(state_pieces(key)):
+                yield Hit(ref=str(key), title="Saved input", at=at)
+
+    def texts(self, ref: str) -> Iterator[str]:
+        yield from state_pieces(uuid.UUID(ref))
+
+    def erase(self, refs: Sequence[str], *, marker: str, asked: Asked | None) -> int:
+        return execute(_STATE_GONE, [marker, [uuid.UUID(ref) for ref in refs], []])
+
+
+class EchoMarks(Place):
+    """Ids of partners' records. Their contents are kept as hashes, which say nothing."""
+
+    name, label = "echo", "Echo marks"
+
+    def find(self, asked: Asked) -> Iterator[Hit]:
+        rows = EchoMark.objects.filter(project=asked.project).filter(_ids_like(asked))
+        for key, at, system, record in rows.values_list("pk", "at", "system", "record").iterator(
+            chunk_size=5_000
+        ):
+            if asked.in_texts([record]):
+                yield Hit(ref=str(key), title=f"Echo mark of {system}", at=at)
+
+    def texts(self, ref: str) -> Iterator[str]:
+        yield from EchoMark.objects.filter(pk=ref).values_list("record", flat=True)
+
+    def erase(self, refs: Sequence[str], *, marker: str, asked: Asked | None) -> int:
+        sql = "UPDATE echo_mark SET record = %s || ' ' || id, digest = sha256('') WHERE id = ANY(%s)"
+        return execute(sql, [marker, [int(ref) for ref in refs]])
+
+
+def _ids_like(asked: Asked) -> Q:
+    """Those that the database cannot rule out: there may be millions, and hardly any is looked at closer."""
+    wanted = Q(record__regex="[^ -~]")  # other letters than those of the words that were looked for
+    for term in asked.terms:
+        for word in (*term.whole, *term.beginnings):
+            wanted |= Q(record__icontains=word)
+        if term.phone:
+            wanted |= Q(record__regex=r"\D*".join(term.phone))
+    return wanted
+
+
+PLACES: tuple[Place, ...] = (
+    Messages(),
+    Runs(),
+    Exchanges(),
+    Memories(),
+    SavedInputs(),
+    Mails(),
+    Incidents(),
+    EchoMarks(),
+)
+BY_NAME = {place.name: place for place in PLACES}

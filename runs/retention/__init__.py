@@ -1,0 +1,1 @@
+"""Retention: what is older than a project keeps goes, in small batches beside the live load."""

@@ -1,0 +1,206 @@
+"""Two projects full of things, one of them full of canaries, and everybody who may stand before a door."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass, field
+from http.cookies import SimpleCookie
+from typing import Any
+
+from django.test import Client
+from django.utils import timezone
+
+from jobs.models import Job, JobState, ProjectCredential
+from openfn_platform.common.ids import uuid7
+from openfn_platform.projects.actors import PLATFORM
+from openfn_platform.projects.models import AuditEntry, Membership, Project, Role, User
+from runs.finding.searching import search_start
+from runs.models import (
+    ConnectionHold,
+    Erasure,
+    Housekeeping,
+    Memory,
+    MemoryValue,
+    Notification,
+    RunState,
+    StateKind,
+)
+from runs.states import encode, state_store
+from tests.api.cast import CANARY, Clinic
+from tests.matrix.actors import ACTORS, Actor
+from triggers.models import Refusal, Slot, Trigger
+
+NAME = "canary-name"  # stands in the name of everything that has one
+CANARIES = (CANARY.lower(), NAME)
+
+
+@dataclass
+class Scene:
+    """What the doors lead to: one thing of each kind by its model, and the people."""
+
+    clinic: Clinic
+    things: dict[str, Any] = field(default_factory=dict)
+    own: dict[str, Any] = field(default_factory=dict)  # the outsider's
+    lent: ProjectCredential | None = None  # by the outsider
+    people: dict[str, User | None] = field(default_factory=dict)
+    token: str = ""
+    _clients: dict[str, tuple[Client, str]] = field(default_factory=dict)
+
+    def fill(self) -> None:
+        self.things = things_of(self.clinic, lent=self.lent)
+
+    def client(self, actor: Actor) -> Client:
+        """One per person: a client loads all middleware. Whatever its last request did to it is undone."""
+        if actor.name not in self._clients:
+            client = self._login(actor)
+            self._clients[actor.name] = client, client.cookies.output(header="")
+        client, cookies = self._clients[actor.name]
+        client.cookies = SimpleCookie(cookies)
+        return client
+
+    def _login(self, actor: Actor) -> Client:
+        person = self.people.get(actor.name)
+        client = Client(raise_request_exception=False)
+        if actor.name == "a token":
+            client.defaults["HTTP_AUTHORIZATION"] = f"Bearer {self.token}"
+        if person is not None:
+            client.force_login(person)
+        if person is not None and actor.name == "inactive owner":
+            User.objects.filter(pk=person.pk).update(is_active=False)
+        return client
+
+    def ids(self) -> set[str]:
+        return {str(thing.pk) for thing in self.things.values() if isinstance(thing.pk, uuid.UUID)}
+
+
+def scene_build(*, filled: bool = True) -> Scene:
+    """Rows only: nothing here runs. Not yet filled, there is nothing of the project with the canaries."""
+    clinic, other = Clinic(f"{NAME} clinic"), Clinic("Elsewhere")
+    other.canary = "elsewhere-data"
+    scene = Scene(clinic=clinic, own=things_of(other, name="elsewhere"))
+    scene.lent = ProjectCredential.objects.create(
+        project=clinic.project, credential=scene.own["jobs.credential"]
+    )
+    if filled:
+        scene.fill()
+    scene.token = clinic.token("read", "read-data", "operate", "deploy", "intake")[1]
+    for actor in ACTORS:
+        scene.people[actor.name] = _person(actor, clinic=clinic, other=other)
+    for actor in ACTORS:
+        scene.client(actor)
+    return scene
+
+
+def _person(actor: Actor, *, clinic: Clinic, other: Clinic) -> User | None:
+    if actor.name in ("anonymous", "a token"):
+        return None
+    number = User.objects.count()
+    person = User.objects.create_user(f"p{number}@example.org", None, is_superuser=actor.superuser)
+    role = Role.OWNER if actor.name == "inactive owner" else actor.role
+    if actor.name == "outsider":
+        second = Project.objects.create(key="elsewhere-too", name="Elsewhere too")
+        for home in (other.project, second):  # with two of them, lists show all that one may see
+            Membership.objects.create(project=home, user=person, role=Role.OWNER, may_see_data=True)
+    elif role is not None:
+        Membership.objects.create(project=clinic.project, user=person, role=role, may_see_data=actor.data)
+    return person
+
+
+def things_of(clinic: Clinic, *, name: str = NAME, lent: ProjectCredential | None = None) -> dict[str, Any]:
+    """One of everything, by model label."""
+    connections = {"lent": (lent.credential.adaptor, lent)} if lent is not None else {}
+    job = clinic.job(f"log('{name}')", key=f"{name}-job", connections=connections)
+    idle = clinic.job(key=f"idle-{name}-job", state=JobState.OFF)
+    trigger = clinic.on_message(job)
+    Job.objects.filter(pk=job.pk).update(name=f"{name} job")
+    schedule = clinic.on_schedule(idle, schedule_kind="cron", cron="0 23 * * FRI")
+    type(trigger).objects.filter(pk__in=[trigger.pk, schedule.pk]).update(name=f"{name} trigger")
+    type(clinic.workflow).objects.filter(pk=clinic.workflow.pk).update(name=f"{name} workflow")
+    clinic.key()
+    message = _message(clinic, name)
+    member = User.objects.create_user(
+        f"{name}.{User.objects.count()}@example.org", None, name=f"{name} member"
+    )
+    link = clinic.credential(
+        "openmrs", instanceUrl="https://openmrs.example", username=clinic.canary, password=clinic.canary
+    )
+    incident = clinic.incident(job=job, title=f"{name} incident", message="The partner said no.")
+    run = clinic.run(RunState.FAILED, job=job, error_message="The partner said no.")
+    return {
+        "projects.project": clinic.project,
+        "projects.membership": Membership.objects.create(
+            project=clinic.project, user=member, role=Role.VIEWER
+        ),
+        "projects.user": member,
+        "projects.apitoken": clinic.token("read")[0],
+        "projects.auditentry": AuditEntry.objects.create(
+            project=clinic.project,
+            actor_name=f"{name} actor",
+            action="job changed",
+            object_name=f"{name} job",
+        ),
+        "jobs.job": job,
+        "jobs.workflow": clinic.workflow,
+        "jobs.credential": link.credential,
+        "triggers.trigger": trigger,
+        "triggers.inbox": clinic.inbox,
+        "triggers.inboxauth": clinic.inbox.auths.get(),
+        "triggers.message": message,
+        "runs.run": run,
+        "runs.incident": incident,
+        "runs.httpexchange": clinic.exchange(run),
+        "runs.connectionhold": _hold(clinic, link, name),
+        "runs.memory": _memory(clinic, schedule, idle),
+        "runs.notification": Notification.objects.create(
+            project=clinic.project,
+            incident=incident,
+            kind="opened",
+            cause=str(uuid7()),
+            recipient="admin@example.org",
+            subject=f"{name} failed",
+            text="The partner said no.",
+        ),
+        "runs.housekeeping": Housekeeping.objects.create(
+            project=clinic.project, task="history-messages", rows=7, last_rows=7, last_at=timezone.now()
+        ),
+        "runs.personsearch": search_start(project=clinic.project, who=name, by=PLATFORM),
+        "runs.erasure": Erasure.objects.create(
+            project=clinic.project,
+            number=f"E-{User.objects.count()}",
+            by_name=name,
+            reason=name,
+            state="done",
+        ),
+        "triggers.refusal": Refusal.objects.create(
+            project=clinic.project, inbox=clinic.inbox, status=401, code="not_authenticated", reason=name
+        ),
+        "triggers.slot": Slot.objects.create(
+            project=clinic.project, trigger=schedule, at=timezone.now(), state="skipped", reason=name
+        ),
+    }
+
+
+def _message(clinic: Clinic, name: str) -> Any:
+    type(clinic.inbox).objects.filter(pk=clinic.inbox.pk).update(name=f"{name} inbox")
+    return clinic.message({"name": clinic.canary})
+
+
+def _hold(clinic: Clinic, link: ProjectCredential, name: str) -> ConnectionHold:
+    return ConnectionHold.objects.create(
+        project=clinic.project, credential=link, stage="held", reason=f"{name} refused"
+    )
+
+
+def _memory(clinic: Clinic, trigger: Trigger, job: Job) -> Memory:
+    raw = encode({"cursor": clinic.canary})
+    state = state_store(project_id=clinic.project.pk, kind=StateKind.MEMORY, raw=raw)
+    memory = Memory.objects.create(project=clinic.project, trigger=trigger, job=job, state=state)
+    MemoryValue.objects.create(project=clinic.project, memory=memory, state=state)
+    return memory
+
+
+def readable(content: bytes) -> str:
+    """As a person reads it: escapes of JSON undone, in small letters."""
+    text = content.decode("utf-8", "replace")
+    return (text + json.dumps(text)).lower() if "\\u" in text else text.lower()

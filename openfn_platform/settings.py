@@ -340,6 +340,8 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    # Several things have a `kind`; without names of their own the description would number them.
+    "ENUM_NAME_OVERRIDES": {"TableKindEnum": ["lookup", "store"]},
 }
 
 LOGGING = {

@@ -64,6 +64,8 @@ class Reading:
 
 def sheet_rows(reading: Reading, chunks: Iterable[bytes]) -> Iterator[tuple[int, str, str]]:
     """(line, key, value as JSON text) of every good line; the others are counted in `reading`."""
+    # One for the whole process, which others may have set: a cell that is too long shall be a bad line of ours.
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
     text = _lines(chunks)
     first = next(text, "")
     if not first.strip():

@@ -122,6 +122,8 @@ def _changed(request: HttpRequest, table: Table, key: str) -> tuple[str, ValueFo
     if "remove" in request.POST:
         version = _version(request)
         removed = _tried(None, lambda: rows_remove(table=table, keys=[key], by=by, version=version), request)
+        if removed == 0:
+            messages.error(request, "It was gone already.")
         return (f"“{one_line(key, 60)}” was removed; its history is kept." if removed else "", None)
     if not form.is_valid():
         return "", form

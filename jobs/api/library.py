@@ -62,7 +62,7 @@ class ModuleMakeSerializer(ModuleChangeSerializer):
     )
 
 
-class VersionListedSerializer(serializers.ModelSerializer[LibraryVersion]):
+class LibraryVersionListedSerializer(serializers.ModelSerializer[LibraryVersion]):
     inserted_at = serializers.DateTimeField(source="created_at", read_only=True)
     author = serializers.CharField(source="author.email", default=None, read_only=True, allow_null=True)
     error_count = serializers.SerializerMethodField(help_text="How many; with any it is not taken by runs.")
@@ -76,23 +76,23 @@ class VersionListedSerializer(serializers.ModelSerializer[LibraryVersion]):
         return sum(finding["severity"] == "error" for finding in version.findings)
 
 
-class VersionSerializer(VersionListedSerializer):
+class LibraryVersionSerializer(LibraryVersionListedSerializer):
     findings = serializers.JSONField(
         read_only=True, help_text="What the check said: line, severity, message …"
     )
 
     class Meta:
         model = LibraryVersion
-        fields = (*VersionListedSerializer.Meta.fields, "code", "findings")
+        fields = (*LibraryVersionListedSerializer.Meta.fields, "code", "findings")
         read_only_fields = fields
 
 
-class VersionPageSerializer(serializers.Serializer[Any]):
-    results = VersionListedSerializer(many=True)
+class LibraryVersionPageSerializer(serializers.Serializer[Any]):
+    results = LibraryVersionListedSerializer(many=True)
     next = serializers.CharField(allow_null=True, help_text="Address of the next page; null on the last one.")
 
 
-class VersionSaveSerializer(StrictSerializer):
+class LibraryVersionSaveSerializer(StrictSerializer):
     code = Text(max_length=LARGEST, allow_blank=True)
     note = Text(max_length=300, allow_blank=True, required=False)
     based_on = Whole(
@@ -163,7 +163,7 @@ class LibraryViewSet(ListModelMixin, RetrieveModelMixin, ByIdOrKey):
 
 class LibraryVersionViewSet(ByIdOrKey):
     queryset = LibraryModule.objects.all()
-    serializer_class = VersionSerializer
+    serializer_class = LibraryVersionSerializer
     needs = {"save": Role.EDITOR}
     takes = {"versions": NewestFirst.names}
     selects: ClassVar[frozenset[str]] = frozenset()
@@ -173,20 +173,20 @@ class LibraryVersionViewSet(ByIdOrKey):
         summary="Versions of a module, newest first",
         tags=["library"],
         parameters=_PAGE,
-        responses={200: VersionPageSerializer, **not_found},
+        responses={200: LibraryVersionPageSerializer, **not_found},
     )
     def versions(self, request: Request, id: str) -> Response:
         rows: Any = self.get_object().versions.select_related("author").defer("code")
         page = self.paginate_queryset(rows)
-        return self.get_paginated_response(VersionListedSerializer(page, many=True).data)
+        return self.get_paginated_response(LibraryVersionListedSerializer(page, many=True).data)
 
     @extend_schema(
         operation_id="library_versions_save",
         summary="Save a new version",
         description="It is checked as a job's code is. Without errors every run that starts from now on takes it.",
         tags=["library"],
-        request=VersionSaveSerializer,
-        responses={201: VersionSerializer, **not_found, **not_now, **unusable},
+        request=LibraryVersionSaveSerializer,
+        responses={201: LibraryVersionSerializer, **not_found, **not_now, **unusable},
         examples=[
             OpenApiExample(
                 "A function",
@@ -197,15 +197,15 @@ class LibraryVersionViewSet(ByIdOrKey):
     )
     def save(self, request: Request, id: str) -> Response:
         module = self.get_object()
-        values = self.given(VersionSaveSerializer)
+        values = self.given(LibraryVersionSaveSerializer)
         version = module_save(module=module, by=self.actor, **values)
-        return Response(VersionSerializer(version).data, status=201)
+        return Response(LibraryVersionSerializer(version).data, status=201)
 
     @extend_schema(
         operation_id="library_versions_retrieve",
         summary="One version, with its code",
         tags=["library"],
-        responses={200: VersionSerializer, **not_found},
+        responses={200: LibraryVersionSerializer, **not_found},
     )
     def version(self, request: Request, id: str, number: str) -> Response:
         module = self.get_object()
@@ -213,4 +213,4 @@ class LibraryVersionViewSet(ByIdOrKey):
         found = module.versions.filter(number=int(number)).select_related("author").first() if plain else None
         if found is None:
             raise NotFound()
-        return Response(VersionSerializer(found).data)
+        return Response(LibraryVersionSerializer(found).data)

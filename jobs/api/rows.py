@@ -107,7 +107,7 @@ class RowsPutSerializer(StrictSerializer):
         return rows
 
 
-class ChangeSerializer(serializers.Serializer[Any]):
+class RowChangeSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     key = serializers.CharField()
     kind = serializers.CharField(help_text="made, changed, removed or expired.")
@@ -117,12 +117,12 @@ class ChangeSerializer(serializers.Serializer[Any]):
     before = serializers.JSONField(help_text="The value until then; null where it was made.")
 
 
-class ChangePageSerializer(serializers.Serializer[Any]):
-    results = ChangeSerializer(many=True)
+class RowChangePageSerializer(serializers.Serializer[Any]):
+    results = RowChangeSerializer(many=True)
     next = serializers.CharField(allow_null=True)
 
 
-class RestoreSerializer(StrictSerializer):
+class RowRestoreSerializer(StrictSerializer):
     change = Whole(min_value=1, max_value=2**63 - 1, help_text="Id of a change, from the history.")
 
 
@@ -272,7 +272,7 @@ class RowHistoryViewSet(OfTable):
         description="Of each key the last twenty are kept.",
         tags=["tables"],
         parameters=[OpenApiParameter("key", str, description="Only of this key."), *_PAGE],
-        responses={200: ChangePageSerializer, **not_found},
+        responses={200: RowChangePageSerializer, **not_found},
     )
     def page(self, request: Request, id: str) -> Response:
         table, size = self.get_object(), self._size
@@ -281,20 +281,20 @@ class RowHistoryViewSet(OfTable):
         rows = row_changes(table=table, key=self.text("key"), before=before, size=size + 1)
         more = len(rows) > size
         following = next_address(request, **{CURSOR: str(rows[size - 1].pk)}) if more else None
-        return page_response([*ChangeSerializer(rows[:size], many=True).data], following)
+        return page_response([*RowChangeSerializer(rows[:size], many=True).data], following)
 
     @extend_schema(
         operation_id="table_history_restore",
         summary="Bring a value back",
         description="Sets the key to what it was before that change.",
         tags=["tables"],
-        request=RestoreSerializer,
+        request=RowRestoreSerializer,
         responses={200: WrittenSerializer, **not_found, **not_now},
         examples=[OpenApiExample("Before that change", value={"change": 4711}, request_only=True)],
     )
     def restore(self, request: Request, id: str) -> Response:
         table = self.get_object()
-        change = self.given(RestoreSerializer)["change"]
+        change = self.given(RowRestoreSerializer)["change"]
         return Response(WrittenSerializer(row_restore(table=table, change=change, by=self.actor)).data)
 
 

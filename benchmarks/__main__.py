@@ -32,6 +32,8 @@ MODULES = {
     "h": "sent",
     "i": "reach",
     "j": "overhead",
+    "k": "would_match",
+    "l": "looking",
     "m": "pruning",
     "n": "person",
 }

@@ -1,4 +1,7 @@
-"""(a) How many messages of 1 kB the inbox takes in a second from 16 partners, without and with a worker beside it."""
+"""(a) How many messages of 1 kB the inbox takes in a second from 16 partners, without and with a worker beside it.
+
+And what a message costs the web processes by each of the things that open an inbox.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,20 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, median
 from benchmarks.harness import ROOT, Stage
 from benchmarks.sender import body
 from benchmarks.usage import cpu_seconds
 
+if TYPE_CHECKING:
+    from tests.flows.world import World
+
 CONNECTIONS = 16
+ROUNDS = 4
 JOB = "state.data = {'seen': value('form.n')}"
 
 
@@ -25,14 +32,15 @@ def measure(stage: Stage) -> Iterator[Figure]:
     from tests.flows.world import World
 
     world = World()
-    key = world.key()
+    key = f"key:{world.key()}"
     world.on_message(world.job(JOB), inclusion={"form": {"kind": "registration"}})
     address = str(world.inbox.address)
     seconds = 5.0 if stage.quick else 20.0
     inserts = _inserts_per_second(stage, seconds=seconds / 4)
     stage.start_web()
-    _send(stage, address=address, key=key, seconds=2)  # fills pools and caches
+    _send(stage, address=address, door=key, seconds=2)  # fills pools and caches
     yield from _figures(stage, address, key, seconds, inserts, beside="stopped", goals=(400, 100))
+    yield from _doors(stage, world, address, key, seconds / 2)
     stage.start_worker()
     stage.wait_for_worker()
     time.sleep(3)
@@ -42,7 +50,7 @@ def measure(stage: Stage) -> Iterator[Figure]:
 def _figures(
     stage: Stage,
     address: str,
-    key: str,
+    door: str,
     seconds: float,
     inserts: float,
     *,
@@ -51,7 +59,7 @@ def _figures(
 ) -> Iterator[Figure]:
     stored_before, ended_before = _stored(stage), _ended(stage)
     cpu = {name: cpu_seconds(roots) for name, roots in _groups(stage).items()}
-    sent = _send(stage, address=address, key=key, seconds=seconds)
+    sent = _send(stage, address=address, door=door, seconds=seconds)
     used = {
         name: (cpu_seconds(roots) - cpu[name]) / sent["seconds"] for name, roots in _groups(stage).items()
     }
@@ -79,6 +87,39 @@ def _figures(
     )  # fmt: skip
 
 
+def _doors(stage: Stage, world: World, address: str, key: str, seconds: float) -> Iterator[Figure]:
+    """In CPU time and in turns, because that is the same whatever else the machine does."""
+    from triggers.admitting import inbox_password_add, inbox_secret_add
+
+    _, made = inbox_password_add(inbox=world.inbox, name="made", username="made", by=world.owner)
+    _, chosen = inbox_password_add(
+        inbox=world.inbox, name="chosen", username="chosen", password="a long way to Kisumu", by=world.owner
+    )
+    _, secret = inbox_secret_add(inbox=world.inbox, name="secret", by=world.owner)
+    doors = {
+        "an API key": key,
+        "a password that was made": f"basic:made:{made}",
+        "a password that was chosen": f"basic:chosen:{chosen}",
+        "a signature, with its id": f"hmac:{secret}",
+    }
+    costs: dict[str, list[float]] = {what: [] for what in doors}
+    for _ in range(ROUNDS):
+        for what, door in doors.items():
+            costs[what].append(_cost_ms(stage, address, door, seconds / ROUNDS))
+    by_key = median(costs["an API key"])
+    for what, measured in costs.items():
+        yield Figure(
+            benchmark="a", what=f"web CPU of a message with {what}", value=median(measured), unit="ms",
+            yardstick=by_key, yardstick_what="with an API key",
+        )  # fmt: skip
+
+
+def _cost_ms(stage: Stage, address: str, door: str, seconds: float) -> float:
+    before = cpu_seconds(stage.roots("web"))
+    accepted: int = _send(stage, address=address, door=door, seconds=seconds)["statuses"].get("202", 0)
+    return 1_000 * (cpu_seconds(stage.roots("web")) - before) / max(1, accepted)
+
+
 def _groups(stage: Stage) -> dict[str, list[int]]:
     groups = {name: stage.roots(name) for name in stage.parts}
     return groups | {"PostgreSQL": [stage.servers.postgres.pid]}
@@ -98,8 +139,8 @@ def _ended(stage: Stage) -> int:
     return int(stage.value("SELECT count(*) FROM run WHERE finished_at IS NOT NULL"))
 
 
-def _send(stage: Stage, *, address: str, key: str, seconds: float) -> dict[str, Any]:
-    arguments = [str(stage.port), address, key, str(seconds), str(CONNECTIONS)]
+def _send(stage: Stage, *, address: str, door: str, seconds: float) -> dict[str, Any]:
+    arguments = [str(stage.port), address, door, str(seconds), str(CONNECTIONS)]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.sender", *arguments],
         cwd=ROOT, capture_output=True, text=True, timeout=seconds + 90, check=False,

@@ -1,12 +1,16 @@
 """Partners that post as fast as they are answered: N keep-alive connections in one thread, written to be cheap.
 
-python -m benchmarks.sender PORT ADDRESS API_KEY SECONDS CONNECTIONS [PER_SECOND]
+python -m benchmarks.sender PORT ADDRESS DOOR SECONDS CONNECTIONS [PER_SECOND]
 
-With PER_SECOND they post so many in all, and what an answer took counts from when its message was due. A process of its own, so that it shares no interpreter with what it measures. Prints one JSON object.
+DOOR is `key:TEXT`, `basic:USER:PASSWORD` or `hmac:whsec_…`. With PER_SECOND they post so many in all, and what an
+answer took counts from when its message was due. A process of its own, so that it shares no interpreter with what it
+measures. Prints one JSON object.
 """
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
 import resource
 import select
@@ -48,13 +52,21 @@ class Line:
 
 
 class Sender:
-    def __init__(self, *, port: int, address: str, key: str, connections: int) -> None:
+    def __init__(self, *, port: int, address: str, door: str, connections: int) -> None:
+        kind, _, text = door.partition(":")
+        opened, self._secret = "", b""
+        if kind == "key":
+            opened = f"X-API-Key: {text}\r\n"
+        elif kind == "basic":
+            opened = f"Authorization: Basic {base64.b64encode(text.encode()).decode()}\r\n"
+        else:
+            self._secret = base64.b64decode(text.removeprefix("whsec_"))
         self._head = (
-            f"POST /inbox/{address} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: {key}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {SIZE}\r\n\r\n"
+            f"POST /inbox/{address} HTTP/1.1\r\nHost: 127.0.0.1\r\n{opened}"
+            f"Content-Type: application/json\r\nContent-Length: {SIZE}\r\n"
         ).encode()
-        before, _, after = body(0).partition(b"000000000")
-        self._before, self._after = self._head + before, after
+        self._before, _, self._after = body(0).partition(b"000000000")
+        self._run = f"{time.time_ns():x}"
         self._poll = select.epoll()
         self._lines: dict[int, Line] = {}
         for _ in range(connections):
@@ -90,8 +102,17 @@ class Sender:
 
     def _send(self, line: Line) -> None:
         self._number += 1
+        message = b"%b%09d%b" % (self._before, self._number, self._after)
+        head = self._head + self._signature(message) if self._secret else self._head
         line.sent_at = time.perf_counter()
-        line.link.sendall(b"%b%09d%b" % (self._before, self._number, self._after))
+        line.link.sendall(b"%b\r\n%b" % (head, message))
+
+    def _signature(self, message: bytes) -> bytes:
+        name, now = f"msg_{self._run}_{self._number}", int(time.time())
+        mac = base64.b64encode(
+            hmac.digest(self._secret, f"{name}.{now}.".encode() + message, "sha256")
+        ).decode()
+        return f"webhook-id: {name}\r\nwebhook-timestamp: {now}\r\nwebhook-signature: v1,{mac}\r\n".encode()
 
     def _receive(self, line: Line) -> bool:
         """Whether the answer is complete."""
@@ -137,8 +158,8 @@ class PacedSender(Sender):
 
 
 def main(arguments: list[str]) -> None:
-    port, address, key, seconds, connections, *rate = arguments
-    sender = PacedSender(port=int(port), address=address, key=key, connections=int(connections))
+    port, address, door, seconds, connections, *rate = arguments
+    sender = PacedSender(port=int(port), address=address, door=door, connections=int(connections))
     if rate:
         took = sender.pace(seconds=float(seconds), per_second=float(rate[0]))
     else:

@@ -1,19 +1,24 @@
-"""Encrypting stored credentials anew, after a new key was put first in CREDENTIAL_KEYS."""
+"""Encrypting stored secrets anew, after a new key was put first in CREDENTIAL_KEYS."""
 
 from __future__ import annotations
 
+from django.apps import apps
 from django.db import transaction
 
-from jobs.models import CredentialAttempt, CredentialBody, CredentialPrevious, CredentialToken, Sealed
+from jobs.models import Sealed
 from jobs.opening import cipher, credential_seal, unsealed
+from openfn_platform.projects.actors import PLATFORM
+from openfn_platform.projects.auditing import audit
 
 BATCH = 200
-KINDS: tuple[type[Sealed], ...] = (CredentialBody, CredentialPrevious, CredentialToken, CredentialAttempt)
 
 
 def credentials_rotate(*, batch: int = BATCH) -> int:
     """Encrypt with the current key what another one encrypted; returns how many. Can be broken off and repeated."""
-    return sum(_rotate_all(kind, batch) for kind in KINDS)
+    done = sum(_rotate_all(kind, batch) for kind in apps.get_models() if issubclass(kind, Sealed))
+    if done:
+        audit("credentials encrypted anew", PLATFORM, changes={"values": done})
+    return done
 
 
 def _rotate_all(kind: type[Sealed], batch: int) -> int:

@@ -5,6 +5,7 @@ Every reader also honours `NAME_FILE`: a path whose content is the value, as con
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -61,6 +62,24 @@ def choice(name: str, options: tuple[str, ...], default: str) -> str:
     value = text(name, default).strip().lower() or default
     if value not in options:
         raise BadSetting(f"{name} must be one of {', '.join(options)}")
+    return value
+
+
+def networks(name: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """Addresses and networks, like `10.0.0.0/8 ::1`."""
+    try:
+        return [ipaddress.ip_network(word) for word in words(name)]
+    except ValueError:
+        raise BadSetting(f"{name} must be a list of addresses or networks, like 10.0.0.0/8") from None
+
+
+def address(name: str) -> str:
+    """`https://host/path` without the slash at its end; plain http only for this very machine."""
+    value = text(name).strip().rstrip("/")
+    parts = urlsplit(value)
+    here = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    if value and (not parts.hostname or parts.scheme not in ({"http", "https"} if here else {"https"})):
+        raise BadSetting(f"{name} must be an address that begins with https://")
     return value
 
 

@@ -6,8 +6,11 @@ none are given; anywhere else a missing or default secret, DEBUG, or `ALLOWED_HO
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 
 from openfn_platform import env
 from openfn_platform.workspace.unfold_settings import UNFOLD as UNFOLD
@@ -53,6 +56,13 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "django_celery_beat",
+    "axes",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "csp",
     "openfn_platform.projects",
     "jobs",
     "triggers",
@@ -71,9 +81,13 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
     "openfn_platform.workspace.middleware.TimeZoneMiddleware",
+    "openfn_platform.workspace.accounts.middleware.SignedInMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "openfn_platform.urls"
@@ -158,6 +172,8 @@ IDEMPOTENCY_DAYS = env.integer(
     "IDEMPOTENCY_DAYS", 730, least=30
 )  # at least; a project's history, if that is longer
 WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", 24, least=1, most=500)
+# Senders that may wait at once, per web process, for what came of their message: at most half of its threads.
+INBOX_WAITING_MOST = env.integer("INBOX_WAITING_MOST", 8, least=0, most=500)
 REQUIRE_SANDBOX = env.flag("REQUIRE_SANDBOX")
 JOB_UID = env.integer("JOB_UID", 64_999, least=1, most=2**31)
 JOB_MAX_SECONDS = env.integer("JOB_MAX_SECONDS", 3600, least=1)
@@ -168,7 +184,10 @@ JOB_ALLOW_LOOPBACK = env.flag("JOB_ALLOW_LOOPBACK", DEVELOPMENT)
 # --- people ---------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "projects.User"
-AUTHENTICATION_BACKENDS = ["openfn_platform.projects.backends.EmailBackend"]
+AUTHENTICATION_BACKENDS = [
+    "openfn_platform.projects.backends.ThrottledBackend",
+    "openfn_platform.projects.backends.EmailBackend",
+]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -181,6 +200,63 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
+PASSWORD_RESET_TIMEOUT = 3600
+
+# Who tries passwords is kept waiting: the address and the name together, so that nobody can lock out others.
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")  # they may say in X-Forwarded-For for whom they ask
+AXES_HANDLER = "axes.handlers.database.AxesDatabaseHandler"
+AXES_FAILURE_LIMIT = env.integer("LOGIN_TRIES", 5, least=2, most=100)
+AXES_COOLOFF_TIME = timedelta(minutes=env.integer("LOGIN_WAIT_MINUTES", 15, least=1, most=1440))
+AXES_LOCKOUT_PARAMETERS = "openfn_platform.projects.throttling.lockout_parameters"
+AXES_CLIENT_IP_CALLABLE = "openfn_platform.projects.throttling.client_address"
+AXES_USERNAME_FORM_FIELD = "username"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = (
+    False  # the page says how long; trying again shall not prolong it
+)
+AXES_DISABLE_ACCESS_LOG = True  # the audit has the log-ins
+AXES_ENABLE_ADMIN = False  # a page of our own
+AXES_VERBOSE = False
+
+# Second factors. Of allauth only what counts codes and keeps secrets is used; its pages are not mounted.
+MFA_ADAPTER = "openfn_platform.projects.second_factors.Adapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = "OpenFn platform"
+MFA_TOTP_TOLERANCE = 1
+MFA_RECOVERY_CODE_COUNT = 10
+MFA_RECOVERY_CODE_DIGITS = 10
+SUPERUSERS_NEED_SECOND_FACTOR = env.flag("SUPERUSERS_NEED_SECOND_FACTOR")
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "none"
+
+# Log-ins at an identity provider of the organisation's own; off unless set.
+OIDC_NAME = env.text("OIDC_NAME", "your organisation")
+OIDC_ISSUER = env.address("OIDC_ISSUER")
+OIDC_ORIGIN = "{0.scheme}://{0.netloc}".format(urlsplit(OIDC_ISSUER)) if OIDC_ISSUER else ""
+_oidc_client = {"client_id": env.text("OIDC_CLIENT_ID"), "secret": env.text("OIDC_CLIENT_SECRET")}
+if OIDC_ISSUER and not all(_oidc_client.values()):
+    raise env.BadSetting("OIDC_ISSUER needs OIDC_CLIENT_ID and OIDC_CLIENT_SECRET")
+SOCIALACCOUNT_ADAPTER = "openfn_platform.workspace.accounts.oidc.Adapter"
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_OPENID_CONNECT_URL_PREFIX = ""
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {
+        "OAUTH_PKCE_ENABLED": True,
+        "APPS": [
+            {
+                "provider_id": "oidc",
+                "name": OIDC_NAME,
+                "settings": {"server_url": OIDC_ISSUER},
+                **_oidc_client,
+            }
+        ]
+        if OIDC_ISSUER
+        else [],
+    }
+}
 
 LANGUAGE_CODE = "en-gb"
 LANGUAGES = [("en-gb", "English")]
@@ -197,7 +273,11 @@ SILENCED_SYSTEM_CHECKS = ["staticfiles.W004"]  # the editor bundle is optional: 
 
 _https = urlsplit(PUBLIC_URL).scheme == "https"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SESSION_ENGINE = "openfn_platform.projects.session_store"
 SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+if _https:  # a browser then takes them from this very host only, and never over http
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 SESSION_COOKIE_AGE = 8 * 3600
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
@@ -207,6 +287,22 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("BEHIND_TLS_PROXY") else None
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 X_FRAME_OPTIONS = "DENY"
+# unfold draws its menus with Alpine, which makes functions from attributes (`unsafe-eval`), and sets `style`
+# attributes; no script may stand in a page, and nothing comes from or goes to anywhere else.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF, UNSAFE_EVAL],
+        "script-src-attr": [NONE],
+        "style-src": [SELF, UNSAFE_INLINE],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "frame-src": [NONE],
+        "frame-ancestors": [NONE],
+        "form-action": [SELF, *([OIDC_ORIGIN] if OIDC_ORIGIN else [])],
+    }
+}
 
 # --- mail: stored first, sent by the sweep --------------------------------------------------------
 
@@ -253,5 +349,9 @@ LOGGING = {
         "handlers": ["stderr"],
         "level": env.choice("LOG_LEVEL", ("debug", "info", "warning", "error"), "info").upper(),
     },
-    "loggers": {"django.server": {"level": "WARNING"}, "httpx": {"level": "WARNING"}},
+    "loggers": {
+        "django.server": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+        "axes": {"level": "WARNING"},
+    },
 }

@@ -12,6 +12,7 @@ urlpatterns = [
     path("api/v1/", include("triggers.api.urls")),
     path("api/v1/", include("runs.api.urls")),
     path("admin/adaptors/", include("jobs.admin.urls")),
+    path("admin/", include("openfn_platform.workspace.accounts.urls")),
     path("admin/", admin.site.urls),
 ]
 

@@ -10,6 +10,7 @@ from openfn_platform.projects.actors import By, as_actor, author_of
 from openfn_platform.projects.auditing import audit
 from runs.lifecycle import run_move
 from runs.models import Run, RunState
+from runs.wiping import wipe_note
 from runs.work_orders import work_order_lock, work_order_refresh
 
 
@@ -33,6 +34,7 @@ def run_cancel(*, run: Run, by: By) -> bool:
     ):
         audit("run cancelled", by, project=run.project, target=run)
         work_order_lock(work_order_id=run.work_order_id)
+        wipe_note(project=run.project, work_order_id=run.work_order_id)
         work_order_refresh(work_order_id=run.work_order_id)
         return True
     asked = Run.objects.filter(pk=run.pk, state__in=[RunState.CLAIMED, RunState.STARTED]).update(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import uuid
 from collections.abc import Iterator, Sequence
@@ -12,11 +10,13 @@ from typing import Any
 from django.db.models import QuerySet
 
 from jobs.models import Job
+from openfn_platform.common.spreadsheets import csv_lines
 from openfn_platform.projects.actors import Actor
 from openfn_platform.projects.auditing import audit
 from openfn_platform.projects.models import Project
 from runs.models import HttpExchange
 from runs.selectors.sent import Cursor, counted, newest
+from runs.wiping import NOT_KEPT
 
 MOST_ROWS = 100_000
 AT_ONCE = 200
@@ -26,8 +26,6 @@ COLUMNS = (
 )  # fmt: skip
 BODIES = ("request_body", "request_cut", "response_body", "response_cut")
 FORMATS = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
-# A program for tables takes what begins so for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def sent_export(
@@ -43,10 +41,11 @@ def sent_export(
         count = min(counted(rows, projects=[project.pk], most=MOST_ROWS), MOST_ROWS)
         changes = {"filter": filters, "rows": count, "format": format}
         if count:
-            audit("sent exported", by, project=project, changes=changes)
+            audit("sent exported", by, project=project, changes=changes, opened=True)
     found = _rows(rows, [project.pk for project in projects])
     keys = {project.pk: project.key for project in projects}
-    return _csv(found, keys) if format == "csv" else _json_lines(found, keys)
+    keeping = {project.pk for project in projects if project.keeps_payloads}
+    return _csv(found, keys) if format == "csv" else _json_lines(found, keys, keeping)
 
 
 def _rows(rows: QuerySet[HttpExchange], projects: list[uuid.UUID]) -> Iterator[list[HttpExchange]]:
@@ -63,34 +62,33 @@ def _rows(rows: QuerySet[HttpExchange], projects: list[uuid.UUID]) -> Iterator[l
 
 
 def _csv(pages: Iterator[list[HttpExchange]], projects: dict[uuid.UUID, str]) -> Iterator[bytes]:
-    yield _csv_lines([COLUMNS])
+    yield csv_lines([COLUMNS])
     for page in pages:
         records = _records(page, projects)
-        yield _csv_lines([[_cell(record[name]) for name in COLUMNS] for record in records])
+        yield csv_lines([[record[name] for name in COLUMNS] for record in records])
 
 
-def _csv_lines(lines: Sequence[Sequence[object]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(lines)
-    return text.getvalue().encode("utf-8", "replace")
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
-
-
-def _json_lines(pages: Iterator[list[HttpExchange]], projects: dict[uuid.UUID, str]) -> Iterator[bytes]:
+def _json_lines(
+    pages: Iterator[list[HttpExchange]], projects: dict[uuid.UUID, str], keeping: set[uuid.UUID]
+) -> Iterator[bytes]:
     for page in pages:
         kept = HttpExchange.objects.filter(pk__in=[row.pk for row in page]).values("pk", *BODIES)
         bodies = {each.pop("pk"): each for each in kept}
         records = _records(page, projects)
         lines = [
-            json.dumps(record | bodies.get(row.pk, {}), ensure_ascii=False)
+            json.dumps(
+                record | _bodies(bodies.get(row.pk, {}), kept=row.project_id in keeping), ensure_ascii=False
+            )
             for row, record in zip(page, records, strict=True)
         ]
         yield "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
+
+
+def _bodies(found: dict[str, Any], *, kept: bool) -> dict[str, Any]:
+    """An empty place says why it is empty, where that is the project's wish."""
+    if kept:
+        return found
+    return {name: NOT_KEPT if value is None else value for name, value in found.items()}
 
 
 def _records(page: list[HttpExchange], projects: dict[uuid.UUID, str]) -> list[dict[str, Any]]:

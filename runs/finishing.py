@@ -20,6 +20,8 @@ from django.db.models.functions import Now
 from jobs.models import Job, JobState
 from openfn_platform.common.ids import uuid7
 from openfn_platform.common.text import one_line, storable
+from openfn_platform.projects.actors import PLATFORM
+from openfn_platform.projects.auditing import audit
 from runs import holds, incidents, memories
 from runs.backoff import RetryPolicy
 from runs.ending import Ending
@@ -30,6 +32,7 @@ from runs.models import Run, RunMode, RunState, State, StateKind
 from runs.models.run import RetryKind
 from runs.permits import publish_on_commit
 from runs.states import state_build
+from runs.wiping import wipe_note
 from runs.work_orders import work_order_lock, work_order_refresh
 
 logger = logging.getLogger(__name__)
@@ -66,6 +69,7 @@ def run_finish(
         if log is not None:
             log.flush()
         work_order_lock(work_order_id=run.work_order_id)
+        wipe_note(project=run.project, work_order_id=run.work_order_id)
         rings = _what_comes_next(run, ending, final, wait, flows)
         work_order_refresh(work_order_id=run.work_order_id)
         publish_on_commit(rings)
@@ -188,4 +192,6 @@ def _crash_count(run: Run, ending: Ending) -> None:
             "paused_reason": f"Its process died {count} times in a row; its runs wait until somebody looks at it.",
         }
         incidents.job_paused(job=run.job, count=count, run=run)
+        switched = {"state": [JobState.ON, JobState.PAUSED], "crashes_in_a_row": count}
+        audit("job switched", PLATFORM, project=run.project, target=run.job, changes=switched)
     Job.objects.filter(pk=run.job_id).update(**changes)

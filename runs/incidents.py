@@ -29,6 +29,7 @@ from runs.models import ConnectionHold, Incident, Run, RunState
 from runs.models.incident import IncidentKind
 from runs.models.run import FAILED_STATES
 from runs.notifications import outbox
+from runs.wiping import wipe_note
 from runs.work_orders import work_order_lock, work_order_refresh
 
 _QUOTED = re.compile(r"“[^”]*”|\"[^\"]*\"|'[^']*'|`[^`]*`|«[^»]*»")
@@ -154,7 +155,9 @@ def connection_released(*, hold: ConnectionHold) -> None:
         _close(incident, "The system answers again.")
 
 
-def alarm_raise(*, name: str, title: str, message: str, project_id: uuid.UUID | None = None) -> None:
+def alarm_raise(
+    *, name: str, title: str, message: str, project_id: uuid.UUID | None = None, error_type: str = "Alarm"
+) -> None:
     """Something is silent (clock, workers, mail). Counts once while it lasts."""
     mark = fingerprint("alarm", name, project_id)
     with transaction.atomic():
@@ -164,19 +167,19 @@ def alarm_raise(*, name: str, title: str, message: str, project_id: uuid.UUID | 
                 kind=IncidentKind.ALARM,
                 job_id=None,
                 mark=mark,
-                error_type="Alarm",
+                error_type=error_type,
                 title=title,
                 message=message,
                 run_id=None,
             )
 
 
-def alarm_clear(*, name: str, project_id: uuid.UUID | None = None) -> None:
+def alarm_clear(*, name: str, project_id: uuid.UUID | None = None, reason: str = "It is back.") -> None:
     with transaction.atomic():
         for incident in Incident.objects.select_for_update(no_key=True).filter(
             _of_project(project_id), fingerprint=fingerprint("alarm", name, project_id), closed_at=None
         ):
-            _close(incident, "It is back.")
+            _close(incident, reason)
 
 
 def _of_project(project_id: uuid.UUID | None) -> Q:
@@ -224,6 +227,7 @@ def run_dismiss(*, run: Run, by: By, reason: str) -> None:
         raise Conflict("Only a failed run that nobody has dismissed yet can be dismissed.")
     audit("run dismissed", by, project=run.project, target=run, changes={"reason": reason})
     work_order_lock(work_order_id=run.work_order_id)
+    wipe_note(project=run.project, work_order_id=run.work_order_id)
     work_order_refresh(work_order_id=run.work_order_id)
     if run.incident_id is not None:
         incident = Incident.objects.select_for_update(no_key=True).get(pk=run.incident_id)

@@ -1,4 +1,4 @@
-"""The inbox as partner systems see it: `POST /inbox/<address>` and the status of one's own message.
+"""The inbox as partner systems see it: `POST /inbox/<address>`, what a GET tells of it, the status of one's own message.
 
 The view reads, asks `triggers.receiving` and `runs.accepting`, and answers. A refusal is counted per inbox and
 hour and kept without its body, so that an expired key is seen by somebody.
@@ -21,11 +21,16 @@ from openfn_platform.common.errors import NotFound, PlatformError
 from openfn_platform.common.models import as_uuid
 from runs.accepting import message_accept
 from runs.models import Run, WorkOrder
+from runs.replying import answer_when_done, orders_told
+from triggers.authenticating import Offer, knock, knock_in_vain, offer_of, ways_in
 from triggers.bodies import CutShort, NotStorable, Refused, TooLarge
 from triggers.listening import Key, Listening, listening_at
 from triggers.models import Message
-from triggers.receiving import receive, sender_key
+from triggers.models.inbox import InboxAccess
+from triggers.noting import use_note
+from triggers.receiving import receive
 from triggers.refusals import refusal_count
+from triggers.throttling import RateLimited, throttle
 
 WAITING_CHECK_SECONDS = 5.0
 DISCARDED_BYTES = 64_000_000
@@ -57,26 +62,39 @@ class InboxView(APIView):
         tags=["inbox"],
         summary="Post a message",
         description="Stored and matched before it is answered. Repeat it with the same Idempotency-Key when unsure. "
-        "XML, forms and OpenRosa submissions are matched as JSON and kept as they came.",
+        "XML, forms and OpenRosa submissions are matched as JSON and kept as they came. An inbox answers 202 with the ids "
+        "at once, or, where it is set so, when all that was started has ended: 200, 424 when a run failed, "
+        "504 when that took too long.",
         request={kind: {} for kind in TAKEN},
-        responses={202: {"type": "object"}},
+        responses={code: {"type": "object"} for code in (200, 202, 424, 504)},
     )
     def post(self, request: Request, address: str) -> HttpResponse:
-        listening = _listening(address)
+        offer = offer_of(request.META)
+        listening = _listening(address, offer)
         try:
-            return self._take(request._request, listening)
+            return self._take(request._request, listening, offer)
+        except RateLimited as refusal:
+            throttle.refused(project=listening.project_id, inbox=listening.inbox_id, refusal=refusal)
+            raise
         except PlatformError as refusal:
             refusal_count(listening=listening, refusal=refusal, request=request._request)
             raise
 
-    def _take(self, request: HttpRequest, listening: Listening) -> HttpResponse:
+    def _take(self, request: HttpRequest, listening: Listening, offer: Offer) -> HttpResponse:
         limit = listening.max_body_bytes
         length = _length(request)
-        key = sender_key(listening=listening, offered=_offered_key(request))
+        sender = knock(listening=listening, offer=offer)
+        if sender.signed is None:
+            _throttle(listening, sender.key)
         if "%00" in request.META.get("QUERY_STRING", ""):
             raise NotStorable("The address has a character that cannot be stored: %00.")
         _check_waiting(listening)
         raw = _read(request, limit=limit, length=length)
+        key = sender.opened(raw)
+        if sender.signed is not None:
+            _throttle(listening, key)  # only the body tells whose signature it is
+        if key is not None:
+            use_note(auth_id=key.id)
         received = receive(
             listening=listening,
             key=key,
@@ -88,10 +106,33 @@ class InboxView(APIView):
             query={name: values if len(values) > 1 else values[0] for name, values in request.GET.lists()},
             headers={name.lower(): value for name, value in request.headers.items()},
             idempotency_key=request.META.get("HTTP_IDEMPOTENCY_KEY"),
+            webhook_id=request.META.get("HTTP_WEBHOOK_ID"),
+            secrets=offer.secrets,
         )
         accepted = message_accept(received=received)
+        if listening.reply.when_done:
+            return answer_when_done(listening=listening, accepted=accepted, request=request)
         headers = {"Idempotency-Replayed": "true"} if accepted.replayed else None
         return JsonResponse(accepted.answer, status=202, headers=headers)
+
+    @extend_schema(
+        operation_id="inbox_get",
+        tags=["inbox"],
+        summary="Whether there is an inbox, and how to post to it",
+        responses={200: {"type": "object"}},
+    )
+    def get(self, request: Request, address: str) -> HttpResponse:
+        return JsonResponse(_how_to_post(_listening(address, Offer())))
+
+    @extend_schema(exclude=True)
+    def head(self, request: Request, address: str) -> HttpResponse:
+        """Programs for OpenRosa forms ask so before they post, and take 204 only for a yes."""
+        listening = _listening(address, Offer())
+        headers = {
+            "X-OpenRosa-Version": "1.0",
+            "X-OpenRosa-Accept-Content-Length": str(listening.max_body_bytes),
+        }
+        return HttpResponse(status=204, headers=headers)
 
 
 class MessageStatusView(APIView):
@@ -107,25 +148,38 @@ class MessageStatusView(APIView):
         responses={200: {"type": "object"}},
     )
     def get(self, request: Request, address: str, message: str) -> HttpResponse:
-        listening = _listening(address)
-        key = sender_key(listening=listening, offered=_offered_key(request._request))
+        offer = offer_of(request.META)
+        listening = _listening(address, offer)
+        key = knock(listening=listening, offer=offer).opened(b"")
         return JsonResponse(_status(listening=listening, key=key, message_id=as_uuid(message)))
 
 
-def _listening(address: str) -> Listening:
+def _how_to_post(listening: Listening) -> dict[str, Any]:
+    """Nothing about the project, its messages or who else posts here."""
+    shut = listening.access != InboxAccess.NONE
+    return {
+        "message": "An inbox is here: POST your message to this address.",
+        "content_types": list(TAKEN),
+        "content_encodings": ["identity", "gzip"],
+        "max_bytes": listening.max_body_bytes,
+        "authentication": [kind for kind, _ in ways_in(listening.openers)] if shut else [],
+        "how": [sentence for _, sentence in ways_in(listening.openers)] if shut else [],
+        "duplicates": "Send a message again with the same Idempotency-Key or webhook-id and it is taken once.",
+    }
+
+
+def _listening(address: str, offer: Offer) -> Listening:
     known = as_uuid(address)
     listening = listening_at(address=known) if known is not None else None
     if listening is None:
+        knock_in_vain(offer)
         raise NotFound("There is no inbox at this address.")
     return listening
 
 
-def _offered_key(request: HttpRequest) -> str | None:
-    key: str | None = request.META.get("HTTP_X_API_KEY")
-    if key:
-        return key
-    scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-    return value.strip() if scheme.lower() == "bearer" else None
+def _throttle(listening: Listening, key: Key | None) -> None:
+    if limits := listening.limits(key):
+        throttle.take(limits)
 
 
 def _length(request: HttpRequest) -> int:
@@ -189,21 +243,8 @@ def _status(*, listening: Listening, key: Key | None, message_id: uuid.UUID | No
         raise NotFound("There is no message of yours by that id.")
     orders = WorkOrder.objects.filter(message=message).select_related("workflow").order_by("id")
     runs = Run.objects.filter(work_order__in=orders).select_related("job").order_by("lane", "attempt")
-    by_order: dict[uuid.UUID, list[dict[str, Any]]] = {}
-    for run in runs:
-        by_order.setdefault(run.work_order_id, []).append(
-            {"id": str(run.pk), "job": run.job.key, "state": run.state, "attempt": run.attempt}
-        )
     return {
         "message": str(message.pk),
         "received_at": message.created_at.isoformat(),
-        "work_orders": [
-            {
-                "id": str(order.pk),
-                "workflow": order.workflow.key,
-                "state": order.state,
-                "runs": by_order.get(order.pk, []),
-            }
-            for order in orders
-        ],
+        "work_orders": orders_told(orders, runs),
     }

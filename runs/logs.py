@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -15,8 +15,10 @@ from django.db import transaction
 
 from openfn_platform.common.text import storable
 from openfn_platform.common.words import words_of
-from runs.models import HttpExchange, LogLine, Run
+from runs.models import HttpExchange, LogLine, Run, RunMode
 from runs.sandbox.exchanges import Exchange
+from runs.selectors.exchanges import origin
+from runs.wiping import NOT_KEPT
 
 FLUSH_SECONDS = 0.4  # a line is on the screen within about a second
 COPIED = tuple(field.name for field in fields(Exchange) if field.name != "started")
@@ -27,6 +29,9 @@ class LogBuffer:
 
     def __init__(self, *, run: Run) -> None:
         self._run = run
+        # A project that keeps no payloads keeps of an exchange which system it was and how it ended. What a dry
+        # run would have sent is what it was for; it is wiped later.
+        self._bare = run.mode == RunMode.LIVE and not run.project.keeps_payloads
         self._began = datetime.now(UTC)
         self._lines: list[LogLine] = []
         self._exchanges: list[HttpExchange] = []
@@ -52,6 +57,8 @@ class LogBuffer:
     def add_exchange(self, exchange: Exchange) -> None:
         """One exchange as the supervisor hands it on."""
         self.exchanges += 1
+        if self._bare:
+            exchange = _bared(exchange)
         row = HttpExchange(
             project_id=self._run.project_id,
             run_id=self._run.pk,
@@ -93,3 +100,15 @@ class LogBuffer:
         with self._adding:
             del self._lines[:lines]
             del self._exchanges[:exchanges]
+
+
+def _bared(exchange: Exchange) -> Exchange:
+    return replace(
+        exchange,
+        url=origin(exchange.url),
+        error=NOT_KEPT if exchange.error else exchange.error,
+        request_body=None,
+        response_body=None,
+        request_cut=False,
+        response_cut=False,
+    )

@@ -64,7 +64,8 @@ def memory_set(*, trigger: Trigger, job_id: uuid.UUID, value: dict[str, Any], by
         run=None,
         author=author_of(by),
     )
-    audit("memory edited", by, project=trigger.project, target=trigger)
+    changes = {"job": job_id, "emptied": not value}
+    audit("memory edited", by, project=trigger.project, target=trigger, changes=changes)
 
 
 def _write(

@@ -10,9 +10,11 @@ from django.dispatch import receiver
 
 from jobs.models import Credential, Job, JobState, ProjectCredential
 from jobs.signals import credential_changed, credential_proved, job_archived, job_switched
+from openfn_platform.projects.signals import letter_written
 from runs import holds, incidents
 from runs.models import ConnectionHold, Run, RunState
 from runs.models.engine import HoldStage
+from runs.notifications.personal import account_letter
 from runs.permits import publish_on_commit
 from runs.work_orders import work_order_lock, work_order_refresh
 
@@ -55,6 +57,11 @@ def _credential_changed(sender: object, *, credential: Credential, **_: Any) -> 
 @receiver(credential_proved)
 def _credential_proved(sender: object, *, credential: Credential, **_: Any) -> None:
     holds.credential_tested(credential_id=credential.pk)
+
+
+@receiver(letter_written)
+def _letter_written(sender: object, *, to: str, subject: str, text: str, **_: Any) -> None:
+    account_letter(to=to, subject=subject, text=text)
 
 
 @beat_init.connect

@@ -78,9 +78,23 @@ def job_start(
             input_id=_input_of(job=job, given=given, by=author).pk,
         )
         if by is not None:
-            audit("job started", by, project=job.project, target=job, changes={"run": run.pk, "mode": mode})
+            changes = {"run": run.pk, "mode": mode, "with": _named(given)}
+            if code is not None or version is not None:
+                changes["code"] = "unsaved" if version is None else f"version {version.number}"
+            audit("job started", by, project=job.project, target=job, changes=changes)
         publish_on_commit(1)
     return run
+
+
+def _named(given: Input) -> str:
+    """Which data it starts with, for the audit: never the data."""
+    if given.message is not None:
+        return f"message {given.message.pk}"
+    if given.run is not None:
+        return f"input of run {given.run.pk}"
+    if given.saved is not None:
+        return f"saved input {given.saved.name or given.saved.pk}"
+    return "nothing" if given.state is None and given.data is None else "pasted data"
 
 
 def _input_of(*, job: Job, given: Input, by: Any) -> State:
@@ -92,6 +106,9 @@ def _input_of(*, job: Job, given: Input, by: Any) -> State:
         kept = State.objects.filter(pk=given.run.input_id, project_id=job.project_id, wiped_at=None).first()
         if kept is None:
             raise Conflict("The input of that run was erased.")
+        if not job.project.keeps_payloads:  # the other run's is wiped with the other run
+            raw = state_read(state_id=kept.pk)
+            return state_store(project_id=job.project_id, kind=StateKind.INPUT, raw=raw, created_by=by)
         return kept
     return state_store(project_id=job.project_id, kind=StateKind.INPUT, raw=_raw_of(given), created_by=by)
 
@@ -165,7 +182,8 @@ def schedule_run_now(*, trigger: Trigger, by: By) -> list[Run]:
             if job.live_version_id
         )
         publish_on_commit(len(runs))
-        audit("schedule run now", by, project=trigger.project, target=trigger)
+        started = {"runs": [run.pk for run in runs]}
+        audit("schedule run now", by, project=trigger.project, target=trigger, changes=started)
     return runs
 
 

@@ -22,7 +22,7 @@ COMPRESS_FROM = 2_000  # bytes: below that PostgreSQL keeps the row in its page 
 
 
 class StateGone(NotFound):
-    """This state was erased, or is older than the project keeps payloads."""
+    """This state was erased: the project keeps no payloads, or none so old, or somebody wanted it so."""
 
     code = "state_gone"
 

@@ -22,9 +22,10 @@ from runs import holds
 from runs.finishing import run_finish
 from runs.lifecycle import run_move
 from runs.models import Run, RunState, WorkerHeartbeat
-from runs.notifications import alarms, delivery, expiries, reminders
+from runs.notifications import alarms, delivery, expiries, refused, reminders
 from runs.permits import publish, queue_length
 from runs.planning import run_load
+from runs.wiping import payloads_wipe
 from triggers.clock import bells_hang, clock_rung
 
 logger = logging.getLogger(__name__)
@@ -44,12 +45,14 @@ def sweep(*, rung_by: str) -> None:
         permits_publish,
         reminders.reminders_queue,
         expiries.expiries_tell,
+        refused.refusals_tell,
         delivery.mails_send,
         bells_hang,
         alarms.alarms_check,
         heartbeats_forget,
         earlier_values_forget,
         attempts_forget,
+        payloads_wipe,
     ]
     for duty in duties:
         try:

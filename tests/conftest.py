@@ -44,8 +44,8 @@ sys.addaudithook(refuse_the_outside)
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings() -> None:
-    """Asked by pytest-django before it makes the test database."""
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Asked by pytest-django before it makes the test database; each process has one of its own."""
     if not os.environ.get("DATABASE_URL"):
         pytest.exit(
             "These tests need servers: python3 manage.py test --fast [paths and options of pytest]", 4

@@ -19,6 +19,8 @@ MAX_DEPTH = 100
 MAX_KEY = 10_000  # characters
 BOM = b"\xef\xbb\xbf"
 
+_GZIP = frozenset({"gzip", "x-gzip"})
+_ENCODINGS = _GZIP | {"", "identity"}
 _CHARSET = re.compile(r"charset\s*=\s*\"?([^\s;\"]+)", re.I)
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.S)
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -87,10 +89,16 @@ class UnsupportedType(Refused):
 
 
 class TooLarge(Refused):
-    """The body is larger than this project takes."""
+    """The body is larger than this inbox takes."""
 
     code = "too_large"
     status = 413
+
+
+class NotGzip(Refused):
+    """Content-Encoding says that the body is compressed with gzip, but it is not."""
+
+    code = "not_gzip"
 
 
 class CutShort(Refused):
@@ -112,16 +120,20 @@ def kind_of(content_type: str) -> Kind | None:
 
 
 def checked_content_type(content_type: str, content_encoding: str) -> Kind:
-    """Only what can be read, in UTF-8, not compressed. Raises UnsupportedType."""
+    """Only what can be read, in UTF-8, plain or gzipped. Raises UnsupportedType."""
     kind = kind_of(content_type)
     if kind is None:
         raise UnsupportedType()
     charset = _CHARSET.search(content_type)
     if charset and charset.group(1).lower() not in {"utf-8", "utf8", "us-ascii"}:
         raise UnsupportedType("The body must be in UTF-8.")
-    if content_encoding.strip().lower() not in {"", "identity"}:
-        raise UnsupportedType("The body must not be compressed.")
+    if content_encoding and content_encoding.strip().lower() not in _ENCODINGS:
+        raise UnsupportedType("The body may be compressed with gzip, and with nothing else.")
     return kind
+
+
+def is_packed(content_encoding: str) -> bool:
+    return content_encoding.strip().lower() in _GZIP
 
 
 def parsed(raw: bytes) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
@@ -18,14 +19,28 @@ from openfn_platform.projects.locking import project_lock
 from openfn_platform.projects.models import Project, Role
 from openfn_platform.projects.tokens import SHOWN, secret_digest, secret_make
 from triggers.models import Inbox, InboxAuth, Trigger, TriggerKind
-from triggers.models.inbox import InboxAccess
+from triggers.models.inbox import FAILED_STATUS, InboxAccess, Reply, ReplyContent
+from triggers.schemas import schema_checked
 
 PREFIX = "ofk_"
 PROJECT_INBOX = "Project inbox"
 _PATH = re.compile(r"\A[^.\[\]\s]+(\.[^.\[\]\s]+)*\Z")
 
 
-class InboxValues(TypedDict, total=False):
+class InboxModes(TypedDict, total=False):
+    """How an inbox answers, what it takes and how much of it."""
+
+    reply: Reply
+    reply_seconds: int
+    reply_content: ReplyContent
+    failed_status: int
+    schema: dict[str, Any] | None
+    max_body_bytes: int | None
+    key_per_minute: int | None
+    key_burst: int | None
+
+
+class InboxValues(InboxModes, total=False):
     """What can be changed about an inbox. Its address stays."""
 
     name: str
@@ -49,6 +64,7 @@ def inbox_create(
     access: InboxAccess = InboxAccess.KEY,
     trigger: Trigger | None = None,
     duplicate_path: str = "",
+    **modes: Unpack[InboxModes],
 ) -> Inbox:
     """A new address: for all message triggers of the project, or for one of them only."""
     require(by, project, Role.ADMIN)
@@ -63,9 +79,12 @@ def inbox_create(
         name=clean_name(name),
         access=access,
         duplicate_path=_path_checked(duplicate_path),
+        **_modes_checked(dict(modes)),
     )
+    _check_burst(inbox)
     row_save(inbox)
-    audit("inbox made", by, project=project, target=inbox, changes={"access": str(access)})
+    made = {"access": str(access), **{field: _for_audit(field, value) for field, value in modes.items()}}
+    audit("inbox made", by, project=project, target=inbox, changes=made)
     return inbox
 
 
@@ -87,7 +106,7 @@ def inbox_change(*, inbox: Inbox, by: By, **values: Unpack[InboxValues]) -> Inbo
     unknown = set(values) - set(InboxValues.__annotations__)
     if unknown:
         raise Invalid(f"An inbox has no “{min(unknown)}”.", field=min(unknown))
-    wanted: dict[str, Any] = dict(values)
+    wanted: dict[str, Any] = _modes_checked(dict(values))
     if "name" in wanted:
         wanted["name"] = clean_name(wanted["name"])
     if "duplicate_path" in wanted:
@@ -97,8 +116,10 @@ def inbox_change(*, inbox: Inbox, by: By, **values: Unpack[InboxValues]) -> Inbo
         setattr(inbox, field, value)
     changes = differences(before, wanted)
     if changes:
+        _check_burst(inbox)
         row_save(inbox, only=changes)
-        audit("inbox changed", by, project=inbox.project, target=inbox, changes=changes)
+        told = {field: [_for_audit(field, value) for value in pair] for field, pair in changes.items()}
+        audit("inbox changed", by, project=inbox.project, target=inbox, changes=told)
     return inbox
 
 
@@ -137,13 +158,19 @@ def inbox_key_add(
 
 @transaction.atomic
 def inbox_key_revoke(*, key: InboxAuth, by: By) -> None:
-    """From the next message on it opens nothing."""
+    """From the next message on it opens nothing, of whichever kind it is."""
     require(by, key.project_id, Role.ADMIN)
     if key.revoked_at is not None:
         raise Conflict("This key was revoked before.")
     key.revoked_at = timezone.now()
     key.save(update_fields=["revoked_at"])
-    audit("inbox key revoked", by, project=key.project, target=key, changes={"inbox": key.inbox.name})
+    audit(
+        "inbox key revoked",
+        by,
+        project=key.project,
+        target=key,
+        changes={"inbox": key.inbox.name, "kind": str(key.kind)},
+    )
 
 
 def _locked(inbox: Inbox) -> Inbox:
@@ -162,6 +189,34 @@ def _check_trigger(project: Project, trigger: Trigger) -> None:
         raise Invalid("Only a trigger for messages can have an address of its own.", field="trigger")
     if trigger.archived_at is not None:
         raise Conflict("That trigger was archived.")
+
+
+def _modes_checked(values: dict[str, Any]) -> dict[str, Any]:
+    if values.get("schema") is not None:
+        values["schema"] = schema_checked(values["schema"])
+    status = values.get("failed_status", FAILED_STATUS)
+    if not isinstance(status, int) or not (200 <= status <= 299 or 400 <= status <= 499):
+        raise Invalid(
+            "The answer when a run failed must be from 200 to 299, or from 400 to 499: "
+            "500 and more would say that the message was not taken.",
+            field="failed_status",
+        )
+    return values
+
+
+def _check_burst(inbox: Inbox) -> None:
+    if inbox.key_burst is not None and inbox.key_per_minute is None:
+        raise Invalid(
+            "Without a number of messages a minute, none of them can come at once; fill in both or none.",
+            field="key_burst",
+        )
+
+
+def _for_audit(field: str, value: Any) -> Any:
+    """A schema is told by its size: it is long, and its own page shows it."""
+    if field == "schema" and value is not None:
+        return f"a schema of {len(json.dumps(value)):,} characters"
+    return value
 
 
 def _path_checked(path: str) -> str:

@@ -1,45 +1,28 @@
-"""Receiving a message at an inbox: who sends it, is it well formed, was it here before. Nothing is stored yet.
+"""Receiving a message at an inbox: is it well formed, was it here before. Nothing is stored yet.
 
-Everything that can be refused is refused here, in this order: limits, authentication, form, body. What comes out
-is a `Received`; `runs.accepting` stores it with all that it starts.
+Who sends it was asked before (`triggers.authenticating`). What is refused is refused in this order: limits,
+authentication, form, body. What comes out is a `Received`; `runs.accepting` stores it with all that it starts.
 """
 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-from openfn_platform.projects.models import Scope
-from openfn_platform.projects.tokens import PREFIX, token_find
-from triggers.bodies import Kind, Refused, checked_content_type, parsed
+from triggers.bodies import Kind, Refused, checked_content_type, is_packed, parsed
+from triggers.inflating import inflated
 from triggers.listening import Key, Listener, Listening
 from triggers.matching import matches_any
-from triggers.models.inbox import InboxAccess
 from triggers.parsing import document
+from triggers.redacting import kept_headers, kept_query
 
 KEY_LENGTH = 255
 
 _VISIBLE = re.compile(r"\A[\x21-\x2b\x2d-\x7e]{1,255}\Z")  # a comma means that the header came twice
-_SECRET_HEADER = re.compile(r"auth|cookie|secret|signature|token|api-?key|password|session", re.I)
-
-
-class NotAuthenticated(Refused):
-    """The key is missing or wrong: send it in the header X-API-Key."""
-
-    code = "not_authenticated"
-    status = 401
-
-
-class NotForPosting(Refused):
-    """This token may not post messages; an administrator can make one with the scope “intake”."""
-
-    code = "scope_missing"
-    status = 403
 
 
 class InboxOff(Refused):
@@ -55,8 +38,14 @@ class BadIdempotencyKey(Refused):
     code = "bad_idempotency_key"
 
 
+class TwoIds(Refused):
+    """Idempotency-Key and webhook-id say different things; send one of them, or the same in both."""
+
+    code = "two_ids"
+
+
 class OtherBody(Refused):
-    """This Idempotency-Key was used before, with another body."""
+    """This Idempotency-Key or webhook-id was used before, with another body."""
 
     code = "idempotency_mismatch"
     status = 422
@@ -90,36 +79,6 @@ class Received:
     matches: tuple[Match, ...]
 
 
-def sender_key(*, listening: Listening, offered: str | None) -> Key | None:
-    """The inbox key or API token that was offered, or None where none is needed. Raises NotAuthenticated.
-
-    All keys are compared, on digests and in constant time: how long it takes tells nothing.
-    """
-    if listening.access == InboxAccess.NONE:
-        return None
-    digest = hashlib.sha256((offered or "").encode("utf-8", "surrogateescape")).digest()
-    now = datetime.now(UTC)
-    found = None
-    for key in listening.keys:
-        if hmac.compare_digest(key.digest, digest) and (key.expires_at is None or key.expires_at > now):
-            found = key
-    if found is None and offered and offered.startswith(PREFIX):  # only tokens cost a query
-        found = _token_key(listening=listening, offered=offered)
-    if found is None or not offered:
-        raise NotAuthenticated()
-    return found
-
-
-def _token_key(*, listening: Listening, offered: str) -> Key | None:
-    """An API token of the inbox's project, as a key. One of another project is as good as none."""
-    token = token_find(offered)
-    if token is None or token.project_id != listening.project_id:
-        return None
-    if Scope.INTAKE not in token.scopes:
-        raise NotForPosting()
-    return Key(id=token.pk, digest=bytes(token.digest), prefix=token.prefix, expires_at=token.expires_at)
-
-
 def receive(
     *,
     listening: Listening,
@@ -132,19 +91,29 @@ def receive(
     query: dict[str, Any],
     headers: dict[str, str],
     idempotency_key: str | None,
+    webhook_id: str | None = None,
+    secrets: Sequence[str] = (),
 ) -> Received:
-    """Check and parse one request of an authenticated sender, and match it. Raises a `Refused`."""
+    """Check and parse one request of an authenticated sender, and match it. Raises a `Refused`.
+
+    `secrets`: what the sender proved itself with, which must not be stored.
+    """
     if not listening.open:
         raise InboxOff()
     kind = checked_content_type(content_type, content_encoding)
-    if idempotency_key is not None and not _VISIBLE.match(idempotency_key):
-        raise BadIdempotencyKey()
+    if idempotency_key is not None or webhook_id is not None:
+        idempotency_key = _one_id(idempotency_key, webhook_id)
+    if content_encoding and is_packed(content_encoding):
+        # Kept as it was before it was packed: the same body packed anew is the same message, and can be read.
+        raw = inflated(raw, limit=listening.max_body_bytes)
     if kind is Kind.JSON:  # nearly always, so it is not asked to take the longer way
         body, text = parsed(raw), raw
     else:
         read = document(raw, kind=kind, content_type=content_type)
         body, text = read.body, read.text
-    source, value = _own_id(listening=listening, idempotency_key=idempotency_key, body=body)
+    if listening.schema is not None:
+        listening.schema.check(body)
+    source, value = own_id(listening=listening, idempotency_key=idempotency_key, body=body)
     return Received(
         listening=listening,
         intake=key.id if key else None,
@@ -155,8 +124,8 @@ def receive(
         content_type=content_type[:100],
         method=method,
         path=path[:500],
-        query=query,
-        headers={name: text for name, text in headers.items() if not _SECRET_HEADER.search(name)},
+        query=kept_query(query, secrets=secrets) if query else query,
+        headers=kept_headers(headers, secrets=secrets),
         key_source=source,
         key=value,
         matches=tuple(
@@ -166,7 +135,22 @@ def receive(
     )
 
 
-def _own_id(*, listening: Listening, idempotency_key: str | None, body: Any) -> tuple[str, str]:
+def _one_id(idempotency_key: str | None, webhook_id: str | None) -> str:
+    """The id in the headers: `webhook-id` is what Standard Webhooks call an Idempotency-Key."""
+    if webhook_id is not None and (not _VISIBLE.match(webhook_id) or "." in webhook_id):
+        raise BadIdempotencyKey(
+            "webhook-id must be one value of 1 to 255 visible ASCII characters without dots."
+        )
+    if idempotency_key is None:
+        return webhook_id or ""
+    if not _VISIBLE.match(idempotency_key):
+        raise BadIdempotencyKey()
+    if webhook_id is not None and webhook_id != idempotency_key:
+        raise TwoIds()
+    return idempotency_key
+
+
+def own_id(*, listening: Listening, idempotency_key: str | None, body: Any) -> tuple[str, str]:
     """(source, value) of the id that the sender gave the message itself."""
     if idempotency_key is not None:
         return "header", idempotency_key

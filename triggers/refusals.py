@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import logging
 import random
+import uuid
+from typing import Any
 
 from django.db import DatabaseError, connection
 from django.http import HttpRequest
 
 from openfn_platform.common.errors import PlatformError
 from openfn_platform.common.text import one_line
+from openfn_platform.projects.tokens import PREFIX as API_TOKEN
+from openfn_platform.projects.tokens import SHOWN
+from triggers.authenticating import offer_of
+from triggers.inboxes import PREFIX as INBOX_KEY
 from triggers.listening import Listening
+from triggers.noting import refusal_note
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +40,7 @@ DELETE FROM refusal WHERE inbox_id = %s AND id < (
 
 def refusal_count(*, listening: Listening, refusal: PlatformError, request: HttpRequest) -> None:
     """Write one refusal down. Never raises: the sender gets its answer whatever happens here."""
-    offered = request.META.get("HTTP_X_API_KEY", "")
+    formerly = refusal.context.get("formerly")
     try:
         size = max(0, int(request.META.get("CONTENT_LENGTH") or 0))
     except ValueError:
@@ -48,12 +55,46 @@ def refusal_count(*, listening: Listening, refusal: PlatformError, request: Http
                     "status": refusal.status,
                     "code": refusal.code[:40],
                     "reason": one_line(refusal.message, 300),
-                    "prefix": one_line(offered[:8], 12) if len(offered) > 20 else "",
+                    "prefix": _prefix(offer_of(request.META).key),
                     "sender": request.META.get("REMOTE_ADDR", "")[:45],
                     "size": min(size, 2**31 - 1),
                 },
             )
+            if isinstance(formerly, uuid.UUID):
+                refusal_note(auth_id=formerly)
             if random.randrange(TIDY_ONE_IN) == 0:  # noqa: S311  # spreads work, protects nothing
                 cursor.execute(_TIDY, [listening.inbox_id, listening.inbox_id, KEPT - 1])
     except DatabaseError as error:
         logger.warning("action=refusal_uncounted error=%s", type(error).__name__)
+
+
+def _prefix(key: str) -> str:
+    """How it begins, if we made it: anything else may be a password, of which not even the beginning is kept."""
+    ours = len(key) > 2 * SHOWN and key.isascii() and key.startswith((INBOX_KEY, API_TOKEN))
+    return one_line(key[:SHOWN], SHOWN) if ours else ""
+
+
+_ADD = """
+WITH counted AS (
+    INSERT INTO refusal_count (project_id, inbox_id, hour, status, code, count)
+    VALUES (%(project)s, %(inbox)s, date_trunc('hour', now()), %(status)s, %(code)s, %(count)s)
+    ON CONFLICT (inbox_id, hour, status, code) DO UPDATE SET count = refusal_count.count + EXCLUDED.count)
+INSERT INTO refusal (project_id, inbox_id, status, code, reason, key_prefix, sender, size)
+VALUES (%(project)s, %(inbox)s, %(status)s, %(code)s, %(reason)s, '', '', 0)
+"""
+
+
+def refusals_add(*, project: uuid.UUID, inbox: uuid.UUID, refusal: PlatformError, count: int) -> None:
+    """Several at once of one kind, counted elsewhere; one of them stands for all in the list."""
+    values: dict[str, Any] = {
+        "project": project,
+        "inbox": inbox,
+        "status": refusal.status,
+        "code": refusal.code[:40],
+        "count": count,
+        "reason": one_line(refusal.message, 250) + (f" (×{count:,})" if count > 1 else ""),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_ADD, values)
+        if random.randrange(TIDY_ONE_IN) == 0:  # noqa: S311  # spreads work, protects nothing
+            cursor.execute(_TIDY, [inbox, inbox, KEPT - 1])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import sys
 from typing import Any
 
 from jobs.adaptors.errors import (
@@ -17,7 +19,8 @@ from jobs.adaptors.errors import (
 from jobs.adaptors.spec import AdaptorSpec, credential, secret, text
 from jobs.adaptors.sql.client import SqlClient
 from jobs.adaptors.sql.dialect import MSSQL
-from openfn_platform.common.sockets import judged_addresses
+from openfn_platform.common.addresses import AddressRefused
+from openfn_platform.common.sockets import connected
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 120.0
@@ -32,6 +35,25 @@ KINDS: dict[int, type[AdaptorError]] = {
     1205: Conflict,
     1222: Timeout,
 }
+
+
+class _Direct(socket.socket):
+    """A server may send its client on to another one. pytds would follow it to wherever that is, past the rules
+    for addresses; it closes this socket just before."""
+
+    def __init__(self, plain: socket.socket) -> None:
+        wait = plain.gettimeout()
+        super().__init__(plain.family, plain.type, plain.proto, fileno=plain.detach())
+        self.settimeout(wait)
+        self.settled = False
+        self._around = sys.exc_info()[1]
+
+    def close(self) -> None:
+        super().close()
+        if not self.settled and sys.exc_info()[1] is self._around:  # not because of an error
+            raise AddressRefused(
+                "The server sends its clients on to another one; put that one's address in the credential."
+            )
 
 
 class Client(SqlClient):
@@ -58,9 +80,10 @@ class Client(SqlClient):
         import pytds
 
         given = self._configuration
-        address = judged_addresses(self._exchanges.policy, self.host, self.port, timeout=CONNECT_SECONDS)[0]
-        return pytds.connect(
-            dsn=address,
+        ready = _Direct(connected(self._exchanges.policy, self.host, self.port, timeout=CONNECT_SECONDS))
+        connection = pytds.connect(
+            dsn=ready.getpeername()[0],
+            sock=ready,
             port=self.port,
             database=given["database"],
             user=given["user"],
@@ -70,6 +93,8 @@ class Client(SqlClient):
             autocommit=False,
             appname="openfn-platform",
         )
+        ready.settled = True
+        return connection
 
     def driver_error(self, error: Exception) -> type[AdaptorError] | None:
         import pytds

@@ -24,9 +24,9 @@ from typing import Any
 import httpcore
 
 from openfn_platform.common.errors import PlatformError
+from openfn_platform.common.hosts import HostEntry, host_entries
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 PUBLIC_V6 = ipaddress.IPv6Network("2000::/3")
@@ -55,60 +55,47 @@ class Standing(IntEnum):
     FORBIDDEN = 2
 
 
+WHERE = "An administrator can add it to “Allowed hosts” in the settings of the project."
+
+
 @dataclass(frozen=True, kw_only=True)
 class AddressPolicy:
-    """What a project allows: listed hosts (names, `*.names`, addresses, networks) and private addresses."""
+    """What a project allows: listed hosts (see `hosts.py` for how they are written) and private addresses."""
 
     allowed_hosts: tuple[str, ...] = ()  # empty: any public host
     allow_private: bool = False
 
-    def check_host(self, host: str) -> None:
+    def check_host(self, host: str, port: int | None = None) -> None:
         """Refuse a host that no list entry can cover; what it resolves to is judged when connecting."""
-        if self.allowed_hosts and not (self._lists_name(host) or self._networks()):
-            raise AddressRefused(
-                f"{host} is not among the hosts that this project may speak to; an administrator can add it."
-            )
+        if self.allowed_hosts and not (self._lists(host, port) or self._has_networks()):
+            raise _not_listed(host, port)
 
-    def check_addresses(self, host: str, addresses: Iterable[Address]) -> None:
+    def check_addresses(self, host: str, addresses: Iterable[Address], port: int | None = None) -> None:
         """Refuse a host when any one of its addresses is not allowed."""
-        listed = self._lists_name(host)
+        listed = self._lists(host, port)
         for address in addresses:
-            in_network = any(address in network for network in self._networks())
+            in_network = any(entry.holds(address) for entry in self._entries())
             if self.allowed_hosts and not (listed or in_network):
-                raise AddressRefused(
-                    f"{host} is not among the hosts that this project may speak to; an administrator can add it."
-                )
+                raise _not_listed(host, port)
             standing = standing_of(address)
             if standing is Standing.FORBIDDEN:
                 raise AddressRefused(f"{host} leads to an address that no job may ever speak to.")
             if standing is Standing.PRIVATE and not (listed or in_network or self.allow_private):
-                raise AddressRefused(
-                    f"{host} leads to a private address; an administrator can add it to the allowed hosts."
-                )
+                raise AddressRefused(f"{host} leads to a private address. {WHERE}")
 
-    def _lists_name(self, host: str) -> bool:
-        name = host.strip("[]").rstrip(".").lower()
-        return any(
-            _covers(entry.strip().strip("[]").rstrip(".").lower(), name) for entry in self.allowed_hosts
-        )
+    def _entries(self) -> tuple[HostEntry, ...]:
+        return host_entries(self.allowed_hosts)
 
-    def _networks(self) -> tuple[Network, ...]:
-        return tuple(filter(None, map(_network, self.allowed_hosts)))
+    def _lists(self, host: str, port: int | None) -> bool:
+        return any(entry.names(host, port) for entry in self._entries())
+
+    def _has_networks(self) -> bool:
+        return any(entry.network is not None for entry in self._entries())
 
 
-def _network(entry: str) -> Network | None:
-    if "/" not in entry:
-        return None
-    try:
-        return ipaddress.ip_network(entry.strip(), strict=False)
-    except ValueError:
-        return None  # allows nothing
-
-
-def _covers(entry: str, name: str) -> bool:
-    if entry.startswith("*."):
-        return name.endswith(entry[1:])
-    return entry == name
+def _not_listed(host: str, port: int | None) -> AddressRefused:
+    at = f" at port {port}" if port not in (None, 80, 443) else ""
+    return AddressRefused(f"{host}{at} is not among the hosts that this project may speak to. {WHERE}")
 
 
 def standing_of(address: Address) -> Standing:
@@ -212,7 +199,7 @@ class GuardedBackend(httpcore.NetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         addresses = resolve(host, port, timeout=_remaining(timeout, httpcore.ConnectTimeout))
-        self._policy.check_addresses(host, addresses)
+        self._policy.check_addresses(host, addresses, port)
         failure: Exception = httpcore.ConnectError("the name has no address")
         for address in addresses:
             try:

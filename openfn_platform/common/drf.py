@@ -82,9 +82,12 @@ def _platform_problem(exc: PlatformError) -> HttpResponse:
     field = exc.context.get("field")
     if isinstance(field, str):
         extra["field"] = field
+    errors = exc.context.get("errors")
+    if isinstance(errors, list):  # several places at once, as [{path, detail}]
+        extra["errors"] = errors
     # A partner's status, which an adaptor's error carries, is not the status of our answer.
     status = int(getattr(exc, "api_status", exc.status))
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    headers = {"WWW-Authenticate": str(exc.context.get("challenge", "Bearer"))} if status == 401 else {}
     if status in (429, 503):
         headers["Retry-After"] = str(exc.context.get("retry_after", RETRY_AFTER_SECONDS))
     return problem(status=status, code=exc.code, detail=exc.message, headers=headers, **extra)

@@ -334,7 +334,7 @@ class HttpClient:
         failure: PlatformError | None = None
         try:
             request = self._built(call)
-            self._policy.check_host(request.url.host)
+            self._policy.check_host(request.url.host, origin_of(request.url)[2])
             with before_deadline(end):
                 response = self._client.send(request, stream=True)
                 try:

@@ -7,9 +7,7 @@ millisecond (method 3 of the RFC), so ids made in one process keep their order w
 import os
 import time
 import uuid
-from datetime import UTC, datetime, timedelta
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from datetime import datetime
 
 
 def uuid7() -> uuid.UUID:
@@ -25,7 +23,6 @@ def uuid7() -> uuid.UUID:
     return uuid.UUID(int=value)
 
 
-def uuid7_floor(moment: datetime) -> uuid.UUID:
-    """The smallest id that is made at this moment: what is older has smaller ones, so that an id tells the age."""
-    milliseconds = (moment - _EPOCH) // timedelta(milliseconds=1)
-    return uuid.UUID(int=max(0, milliseconds) << 80)
+def uuid7_first(moment: datetime) -> uuid.UUID:
+    """The least id that could have been made at that moment: what sorts before it is older."""
+    return uuid.UUID(int=(int(moment.timestamp() * 1000) & ((1 << 48) - 1)) << 80)

@@ -13,14 +13,14 @@ from openfn_platform.common.failures import ConnectFailed, TimedOut
 
 def judged_addresses(policy: AddressPolicy, host: str, port: int, *, timeout: float) -> tuple[str, ...]:
     """Every address of a host, all of them allowed. Raises AddressRefused, ConnectFailed or TimedOut."""
-    policy.check_host(host)
+    policy.check_host(host, port)
     try:
         addresses = resolve(host, port, timeout=timeout)
     except httpcore.ConnectTimeout:
         raise TimedOut(f"{host} did not accept a connection in time.", sent=False) from None
     except httpcore.ConnectError:
         raise ConnectFailed(f"No connection to {host}: there is no such host name.") from None
-    policy.check_addresses(host, addresses)
+    policy.check_addresses(host, addresses, port)
     return tuple(str(each) for each in addresses)
 
 

@@ -6,13 +6,17 @@ Views hide what an actor may not see; verbs ask `require` again, so that no path
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from django.apps import apps
+from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.request import Request
 
+from openfn_platform.common.clients import client_address
 from openfn_platform.common.errors import NotAllowed, NotFound
 from openfn_platform.projects.models import ApiToken, Membership, Project, Role, Scope, User
 from openfn_platform.projects.models.membership import RANK
@@ -42,6 +46,8 @@ class Actor:
     user: User | None = None
     token: ApiToken | None = None
     platform: bool = False  # the platform's own doing: commands, the demo, migrations of data
+    # From where the request came, for the audit; says nothing about who it is.
+    address: str | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:
@@ -56,22 +62,47 @@ class Actor:
         """May do everything everywhere. A token never is, whoever made it."""
         if self.token is not None:
             return False
-        return self.platform or (self.user is not None and self.user.is_active and self.user.is_superuser)
+        if self.user is None or not self.user.is_active or not self.user.is_superuser:
+            return self.platform
+        return not (settings.SUPERUSERS_NEED_SECOND_FACTOR and self.lacks_factor)
 
     @cached_property
     def standings(self) -> dict[uuid.UUID, Standing]:
         """By project. Empty for superusers too: they need none."""
         if self.token is not None:
             return self._of_token(self.token)
-        if self.user is None or not self.user.is_active:
-            return {}
-        rows = Membership.objects.filter(user=self.user).values_list(
-            "project_id", "role", "may_see_data", "project__archived_at"
-        )
         return {
             project_id: Standing(role=Role(role), may_see_data=data, archived=archived is not None)
-            for project_id, role, data, archived in rows
+            for project_id, role, data, archived, guarded in self._memberships
+            if not (guarded and self.lacks_factor)
         }
+
+    @cached_property
+    def _memberships(self) -> list[tuple[uuid.UUID, str, bool, datetime | None, bool]]:
+        if self.user is None or not self.user.is_active:
+            return []
+        return list(
+            Membership.objects.filter(user=self.user).values_list(
+                "project_id", "role", "may_see_data", "project__archived_at", "project__mfa_required"
+            )
+        )
+
+    @cached_property
+    def lacks_factor(self) -> bool:
+        """Whether the person logs in with a password alone. Asked only where a second factor is required."""
+        authenticators = apps.get_model("mfa", "Authenticator")
+        return not authenticators.objects.filter(user=self.user, type="totp").exists()
+
+    @property
+    def must_set_up_factor(self) -> bool:
+        """Whether a project of this person, or the installation, waits for a second factor."""
+        user = self.user
+        if user is None or self.token is not None or not user.is_active:
+            return False
+        if user.is_superuser and settings.SUPERUSERS_NEED_SECOND_FACTOR:
+            return self.lacks_factor
+        guarded = any(needs and archived is None for *_, archived, needs in self._memberships)
+        return guarded and self.lacks_factor
 
     @staticmethod
     def _of_token(token: ApiToken) -> dict[uuid.UUID, Standing]:
@@ -146,7 +177,7 @@ def actor_of(request: HttpRequest | Request) -> Actor:
     known = getattr(request, "_actor", None)
     if isinstance(known, Actor) and known.user == person and known.token == token:
         return known
-    actor = Actor(user=person, token=token)
+    actor = Actor(user=person, token=token, address=client_address(request.META))
     request._actor = actor  # type: ignore[union-attr]  # a request is where Django itself keeps such things
     return actor
 

@@ -282,7 +282,10 @@ class ScopedAdmin(AnyModelAdmin):
         context = {**(extra_context or {})}
         if object_id:
             # First of all: an outsider shall not learn from a 403 that it exists.
-            context.setdefault("deed_buttons", self.buttons(request, self.object_or_404(request, object_id)))
+            thing = self.object_or_404(request, object_id)
+            context.setdefault("deed_buttons", self.buttons(request, thing))
+            # What happened to it stands in the audit, which is for those who administer.
+            context.setdefault("show_history", self.may(request, Role.ADMIN, thing))
         try:
             return super().changeform_view(request, object_id, form_url, context)
         except PlatformError as error:

@@ -8,6 +8,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from openfn_platform.common.clients import client_address
 from openfn_platform.projects.models import ApiToken
 from openfn_platform.projects.tokens import token_find
 
@@ -37,7 +38,7 @@ class TokenAuthentication(BaseAuthentication):
         scheme, _, given = str(header).strip().partition(" ")
         if scheme.lower() != "bearer":
             return None
-        token = token_find(given.strip())
+        token = token_find(given.strip(), address=client_address(request.META))
         if token is None:
             raise AuthenticationFailed("This token is unknown, was revoked, or has expired.")
         return Program(token), token

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from axes.backends import AxesStandaloneBackend
 from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
 
 from openfn_platform.projects.models import User
+
+
+class ThrottledBackend(AxesStandaloneBackend):  # type: ignore[misc]  # axes ships no types
+    """Stops those who tried too often (see throttling.py). Without a request nobody is knocking."""
+
+    def authenticate(self, request: HttpRequest | None, **credentials: Any) -> None:
+        if request is not None:
+            super().authenticate(request, **credentials)
 
 
 class EmailBackend(ModelBackend):

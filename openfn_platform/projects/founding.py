@@ -9,6 +9,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from openfn_platform.common.errors import Conflict, Invalid
+from openfn_platform.common.hosts import hosts_checked
 from openfn_platform.common.models import free_key
 from openfn_platform.common.saving import row_save
 from openfn_platform.common.text import clean_name
@@ -30,8 +31,12 @@ class ProjectValues(TypedDict, total=False):
     history_days: int
     max_body_bytes: int
     max_waiting: int
+    messages_per_minute: int | None
+    messages_burst: int | None
     mail_shows_text: bool
+    keeps_payloads: bool
     allowed_hosts: list[str]
+    mfa_required: bool
 
 
 @transaction.atomic
@@ -41,7 +46,9 @@ def project_create(
     """A new project with its inbox. Its owner is `owner`, or else whoever makes it."""
     require_superuser(by)
     name = clean_name(name)
+    _check(values)
     project = Project(name=name, key=key or free_key(name, Project.objects.all()), **values)
+    _check_burst(project)
     row_save(project)
     owner = owner or author_of(by)
     if owner is not None:
@@ -66,9 +73,11 @@ def project_change(
     unknown = set(wanted) - {"name"} - set(ProjectValues.__annotations__)
     if unknown:
         raise Invalid(f"A project has no setting “{min(unknown)}”.", field=min(unknown))
+    _check(wanted)
     before = {field: getattr(project, field) for field in wanted}
     for field, value in wanted.items():
         setattr(project, field, value)
+    _check_burst(project)
     changed = differences(before, wanted)
     if changed:
         row_save(project, only=changed)
@@ -90,3 +99,17 @@ def project_archive(*, project: Project, by: By) -> None:
     project.save(update_fields=["archived_at"])
     audit("project archived", by, project=project, target=project)
     project_archived.send(sender=Project, project=project, by=by)
+
+
+def _check_burst(project: Project) -> None:
+    if project.messages_burst is not None and project.messages_per_minute is None:
+        raise Invalid(
+            "Without a number of messages a minute, none of them can come at once; fill in both or none.",
+            field="messages_burst",
+        )
+
+
+def _check(values: Any) -> None:
+    """What the columns themselves cannot judge."""
+    if "allowed_hosts" in values:
+        values["allowed_hosts"] = hosts_checked(values["allowed_hosts"])

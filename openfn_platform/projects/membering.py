@@ -38,7 +38,7 @@ def member_add(
     failure_mail: bool | None = None,
 ) -> Membership:
     """Let somebody in. What is not said follows from the role."""
-    _may_decide(by, project, role)
+    may_decide(by, project, role)
     project_lock(project)
     if Membership.objects.filter(project=project, user=user).exists():
         raise AlreadyMember()
@@ -70,7 +70,7 @@ def member_change(
     project_lock(project)
     membership.refresh_from_db(fields=["role", "may_see_data", "failure_mail"])
     if not only_own_mails:
-        _may_decide(by, project, Role(membership.role), role)
+        may_decide(by, project, Role(membership.role), role)
     before = _values(membership)
     if role is not None:
         membership.role = role
@@ -94,14 +94,15 @@ def member_remove(*, membership: Membership, by: By) -> None:
     project_lock(project)
     membership.refresh_from_db(fields=["role"])
     if as_actor(by).user != membership.user:
-        _may_decide(by, project, Role(membership.role))
+        may_decide(by, project, Role(membership.role))
     if membership.role == Role.OWNER:
         _not_the_last(membership)
     audit("member removed", by, project=project, target=membership, changes=_values(membership))
     membership.delete()
 
 
-def _may_decide(by: By, project: Project, *roles: Role | None) -> None:
+def may_decide(by: By, project: Project, *roles: Role | None) -> None:
+    """Whether the actor may give, change or take that role there."""
     actor = require(by, project, Role.ADMIN)
     if Role.OWNER in roles and not actor.may(project, Role.OWNER):
         raise NotAllowed("Only an owner may decide who is an owner.")

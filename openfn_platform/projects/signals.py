@@ -5,3 +5,4 @@ from django.dispatch import Signal
 project_made = Signal()  # project, by
 project_changed = Signal()  # project, changed (names of fields), by
 project_archived = Signal()  # project, by
+letter_written = Signal()  # to, subject, text: a mail about the person's own account

@@ -15,8 +15,8 @@ from django.utils import timezone
 from openfn_platform.common.errors import Conflict, Invalid
 from openfn_platform.common.saving import row_save
 from openfn_platform.common.text import clean_name
-from openfn_platform.projects.actors import By, author_of, require
-from openfn_platform.projects.auditing import audit
+from openfn_platform.projects.actors import Actor, By, author_of, require
+from openfn_platform.projects.auditing import audit, audit_once
 from openfn_platform.projects.models import ApiToken, Project, Role
 
 PREFIX = "ofp_"
@@ -70,8 +70,11 @@ def token_create(
     return token, plaintext
 
 
-def token_find(plaintext: str) -> ApiToken | None:
-    """The valid token of that text, with its project; None for unknown, revoked and expired ones."""
+def token_find(plaintext: str, *, address: str | None = None) -> ApiToken | None:
+    """The valid token of that text, with its project; None for unknown, revoked and expired ones.
+
+    With `address`, the audit hears when it is used from there for the first time.
+    """
     if not plaintext.startswith(PREFIX) or len(plaintext) != LENGTH or not plaintext.isascii():
         return None
     now = timezone.now()
@@ -83,6 +86,10 @@ def token_find(plaintext: str) -> ApiToken | None:
     )
     if token is not None and (token.last_used_at is None or token.last_used_at < now - NOTED_EVERY):
         ApiToken.objects.filter(pk=token.pk).update(last_used_at=Now())
+        if address is not None:
+            actor = Actor(token=token, address=address)
+            mark = f"token:{token.pk}:{address}"
+            audit_once(mark, "token used from a new address", actor, project=token.project, target=token)
     return token
 
 

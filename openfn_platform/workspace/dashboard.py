@@ -69,7 +69,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "firings": next_firings(request),
         "unmatched": unmatched_today(request),
         "unwatched": projects_without_mail(request),
-        "pulse": pulse(),
+        "pulse": pulse(actor=actor_of(request)),
         "no_jobs": not shown(request, Job.objects.filter(archived_at=None)).exists(),
         "may_edit": _may_edit(request, projects),
         "may_invite": any(actor_of(request).may(each, Role.ADMIN) for each in projects),

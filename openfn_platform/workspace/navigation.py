@@ -111,6 +111,12 @@ GROUPS: tuple[tuple[str, tuple[Page, ...]], ...] = (
                 "Whether the clock rings, workers live and mail goes out.",
             ),
             ("People", "person", "projects.user", "Everybody who can log in."),
+            (
+                "Locked log-ins",
+                "lock_clock",
+                "axes.accessattempt",
+                "Who tried to log in too often, and from where.",
+            ),
         ),
     ),
 )

@@ -9,6 +9,8 @@ from django.conf import settings
 from django.db.models import Count, Max, Q
 from django.utils import timezone
 
+from openfn_platform.projects.actors import Actor
+from openfn_platform.projects.scoping import scoped
 from runs.models import Notification, NotificationState, WorkerHeartbeat
 from triggers.clock import BELLS
 from triggers.models import ClockRing
@@ -95,8 +97,8 @@ class Pulse:
         return any(bell.silent for bell in self.bells)
 
 
-def pulse() -> Pulse:
-    """Three queries."""
+def pulse(*, actor: Actor) -> Pulse:
+    """Three queries. The mails are those of the actor's projects; superusers see them all."""
     rung = {ring.task: ring for ring in ClockRing.objects.all()}
     bells = tuple(
         Bell(
@@ -121,13 +123,15 @@ def pulse() -> Pulse:
         )
         for row in heard
     )
-    return Pulse(bells=bells, workers=workers, mail=_mail())
+    return Pulse(bells=bells, workers=workers, mail=_mail(actor))
 
 
-def _mail() -> Mail:
+def _mail(actor: Actor) -> Mail:
     week_ago = timezone.now() - timedelta(days=7)
     waiting = Q(state=NotificationState.WAITING)
-    found = Notification.objects.filter(Q(created_at__gte=week_ago) | waiting).aggregate(
+    mails = Notification.objects.all()
+    seen = mails if actor.is_superuser else scoped(mails, actor)
+    found = seen.filter(Q(created_at__gte=week_ago) | waiting).aggregate(
         waiting=Count("pk", filter=waiting),
         late=Count("pk", filter=waiting & Q(created_at__lt=timezone.now() - MAIL_LATE_AFTER)),
         given_up=Count("pk", filter=Q(state=NotificationState.GIVEN_UP)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.templatetags.static import static
+from django.urls import reverse_lazy
 
 
 def _static(path: str) -> Any:
@@ -26,8 +27,9 @@ UNFOLD: dict[str, Any] = {
     "SHOW_BACK_BUTTON": True,
     "ENVIRONMENT": "openfn_platform.workspace.navigation.environment",
     "DASHBOARD_CALLBACK": "openfn_platform.workspace.dashboard.dashboard",
+    "ACCOUNT": {"navigation": [{"title": "Your account", "link": reverse_lazy("account")}]},
     "STYLES": [_static("workspace/workspace.css")],
-    "SCRIPTS": [_static("workspace/workspace.js")],
+    "SCRIPTS": [_static("workspace/workspace.js"), _static("workspace/signing.js")],
     "BORDER_RADIUS": "8px",
     "COLORS": {
         "primary": {  # teal: calm, and none of the colours that say how a run ended

@@ -3,61 +3,21 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from django.contrib.admin import ListFilter, SimpleListFilter
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
-from django.utils.dateparse import parse_date
 
 from jobs.models import Job, Workflow
-from openfn_platform.common.models import as_uuid
-from openfn_platform.projects.adminfilters import related_rows
-from openfn_platform.projects.current import current_project
+from openfn_platform.common.ids import uuid7_first
+from openfn_platform.projects import adminfilters
+from openfn_platform.projects.adminfilters import MOST_CHOICES, RelatedFilter, SelectFilter
 from runs.models import Run, RunMode, RunState
 from runs.words import GROUPS
 from triggers.models import Inbox, Trigger
 
-MOST_CHOICES = 300
-
-
-class SelectFilter(SimpleListFilter):
-    """One drop-down list."""
-
-    template = "admin/runs/filter_select.html"
-
-    def choices(self, changelist: Any) -> Iterator[Any]:
-        yield {
-            "name": self.parameter_name,
-            "options": [
-                {"value": value, "text": text, "chosen": str(value) == str(self.value())}
-                for value, text in self.lookup_choices
-            ],
-        }
-
-
-class RelatedFilter(SelectFilter):
-    """The rows that the person may see, of the current project if one is chosen."""
-
-    model: Any
-    column = ""  # of the list's own model
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        rows = related_rows(request, self.model)
-        project = current_project(request)
-        if project is not None:
-            rows = rows.filter(project=project)
-        return [(str(row.pk), str(row)) for row in rows.order_by("name")[:MOST_CHOICES]]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        wanted = self.value()
-        if not wanted:
-            return queryset
-        key = as_uuid(wanted)
-        return queryset.none() if key is None else queryset.filter(**{self.column: key})
+__all__ = ["MOST_CHOICES", "SelectFilter"]
 
 
 class JobFilter(RelatedFilter):
@@ -166,48 +126,15 @@ class OpenFilter(SelectFilter):
                 return queryset
 
 
-class DaysFilter(ListFilter):
-    """From one day to another, in the person's time zone. By id: ids sort by time and are indexed."""
+class DaysFilter(adminfilters.DaysFilter):
+    """By id: ids sort by time and are indexed."""
 
-    title = "date"
-    template = "admin/runs/filter_days.html"
-
-    def __init__(self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: Any) -> None:
-        super().__init__(request, params, model, model_admin)
-        for name in ("from", "until"):
-            given = params.pop(name, "")
-            self.used_parameters[name] = given[-1] if isinstance(given, list) else given
-
-    def has_output(self) -> bool:
-        return True
-
-    def expected_parameters(self) -> list[str | None]:
-        return ["from", "until"]
-
-    def choices(self, changelist: Any) -> Iterator[Any]:
-        yield {name: value for name, value in self.used_parameters.items() if _day(value)}
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        first, last = _day(self.used_parameters["from"]), _day(self.used_parameters["until"])
-        if first:
-            queryset = queryset.filter(pk__gte=first_id_of(first))
-        if last:
-            queryset = queryset.filter(pk__lt=first_id_of(last + timedelta(days=1)))
+    def between(self, queryset: QuerySet[Any], start: datetime | None, end: datetime | None) -> QuerySet[Any]:
+        if start:
+            queryset = queryset.filter(pk__gte=uuid7_first(start))
+        if end:
+            queryset = queryset.filter(pk__lt=uuid7_first(end))
         return queryset
-
-
-def _day(text: object) -> date | None:
-    try:
-        day = parse_date(str(text))
-    except ValueError:
-        return None
-    return day if day is not None and 1990 < day.year < 3000 else None
-
-
-def first_id_of(day: date) -> uuid.UUID:
-    """The least UUIDv7 that could have been made on that day, in the person's time zone."""
-    start = datetime.combine(day, datetime.min.time(), tzinfo=timezone.get_current_timezone())
-    return uuid.UUID(int=(int(start.timestamp() * 1000) & ((1 << 48) - 1)) << 80)
 
 
 def ids_beginning_with(text: str) -> tuple[uuid.UUID, uuid.UUID] | None:

@@ -16,10 +16,11 @@ from openfn_platform.common.errors import PlatformError
 from openfn_platform.common.models import as_uuid
 from openfn_platform.common.text import plural
 from openfn_platform.projects.actors import actor_of
+from openfn_platform.projects.auditing import payload_opened
 from openfn_platform.projects.badges import EMPTY, badge
+from openfn_platform.projects.current import projects_of
 from openfn_platform.projects.deeds import Button
 from openfn_platform.projects.models import Role
-from openfn_platform.projects.scoping import scoped
 from runs import words
 from runs.admin.filters import DaysFilter, InboxFilter, MatchedFilter, ids_beginning_with
 from runs.admin.pages import HistoryAdmin, Part, download, known_or_404
@@ -38,6 +39,10 @@ AT_ONCE = 500
 
 def _triggers(request: HttpRequest, message: Message) -> dict[str, Any]:
     found, cut = selectors.verdicts(message=message, reasons=getattr(request, "shows_reasons", False))
+    if any(each.explained.reasons for each in found):  # they quote the body
+        payload_opened(
+            actor_of(request), project=message.project, target=message, part="why", name=lambda: "Message"
+        )
     return {"verdicts": found, "cut": cut}
 
 
@@ -90,7 +95,7 @@ class MessageAdmin(HistoryAdmin):
         found = ids_beginning_with(text)
         wanted = Q(pk__range=found) if found is not None else Q(pk__in=[])
         # The key is indexed with its inbox, and inboxes are few.
-        inboxes = scoped(Inbox.objects.all(), actor_of(request)).values_list("pk", flat=True)[:1_000]
+        inboxes = Inbox.objects.filter(project__in=projects_of(request)).values_list("pk", flat=True)[:1_000]
         keyed = IdempotencyKey.objects.filter(inbox__in=list(inboxes), key=text).values_list(
             "message_id", flat=True
         )

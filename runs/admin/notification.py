@@ -14,6 +14,7 @@ from openfn_platform.projects.badges import badge
 from runs.admin.filters import DaysFilter, SelectFilter
 from runs.admin.pages import HistoryAdmin
 from runs.models import Notification, NotificationState
+from runs.notifications.personal import ACCOUNT, WIPED
 from runs.templatetags.runs import when
 from runs.words import Tone
 
@@ -72,4 +73,6 @@ class NotificationAdmin(HistoryAdmin):
         return "Mail"
 
     def page_more(self, request: HttpRequest, thing: Notification) -> dict[str, Any]:
+        if thing.kind == ACCOUNT:
+            thing.text = WIPED  # it may hold a key, and is for its reader alone
         return {"mail": thing, "tone": TONES.get(thing.state, "plain")}

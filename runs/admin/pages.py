@@ -10,40 +10,17 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import Paginator
 from django.db import models
 from django.db.models import QuerySet
 from django.forms.widgets import Script
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.utils.functional import cached_property
 
 from openfn_platform.projects.actors import actor_of
 from openfn_platform.projects.adminbase import ScopedAdmin
-from openfn_platform.projects.auditing import audit
-
-MOST_COUNTED = 10_000
-
-
-class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # the stub's parameter cannot be given at run time
-    """Counts no further than anybody pages: a history of millions answers as fast as one of a hundred."""
-
-    template_name = "admin/runs/pagination.html"
-
-    @cached_property
-    def _counted(self) -> int:
-        rows: Any = self.object_list
-        return int(rows.order_by()[: MOST_COUNTED + 1].count())
-
-    @cached_property
-    def count(self) -> int:
-        return min(self._counted, MOST_COUNTED)
-
-    @property
-    def more(self) -> bool:
-        """Whether there are rows that no page shows."""
-        return self._counted > MOST_COUNTED
+from openfn_platform.projects.adminpaging import BoundedPaginator
+from openfn_platform.projects.auditing import payload_opened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,12 +124,12 @@ class HistoryAdmin(ScopedAdmin):
 
     def opened(self, request: HttpRequest, thing: Any, what: str) -> None:
         """Somebody looked at personal data: the audit says who, and at what."""
-        audit(
-            "data opened",
+        payload_opened(
             actor_of(request),
             project=self.project_of(thing),
             target=thing,
-            changes={"shown": what},
+            part=what,
+            name=lambda: self.page_title(thing),
         )
 
     def data_or_403(self, request: HttpRequest, thing: Any, what: str) -> None:

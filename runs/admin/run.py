@@ -245,9 +245,9 @@ class RunAdmin(RetryPage, TracePage, RunList):
     def log_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Lines after `after`, and the question for the next ones until the run has ended."""
         run = self.object_or_404(request, object_id)
-        # Looking on is part of opening the page, which stands in the audit.
         if not self.may_see_data(request, run):
             raise Http404
+        self.opened(request, run, "log")
         page = payloads.log_after(run=run, after=number_of(request, "after"))
         context = {"run": run, "log": page, "more": not run.is_final or len(page.lines) == payloads.LOG_PAGE}
         return _fresh(TemplateResponse(request, "admin/runs/run/log_lines.html", context))

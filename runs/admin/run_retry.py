@@ -113,9 +113,9 @@ class RetryPage(HistoryAdmin):
         if not runs.may_retry(run):
             return self.no_way(request, run, _why_not(run))
         original = self.original(request, run)
+        if original is not None:
+            self.opened(request, run, "input, to correct it")
         if request.method != "POST":
-            if original is not None:
-                self.opened(request, run, "input, to correct it")
             form = RetryForm(initial={"text": original or ""})
             return self.retry_page(request, run, form, original)
         form = RetryForm(request.POST)

@@ -72,9 +72,9 @@ class TracePage(HistoryAdmin):
     def timeline_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The table once more when there is something new in it, else nothing."""
         run = self.object_or_404(request, object_id)
-        # Looking on is part of opening the page, which stands in the audit.
         if not self.may_see_data(request, run):
             raise Http404
+        self.opened(request, run, "http")
         if not run.is_final and trace.last_seq(run) == number_of(request, "last"):
             return HttpResponse(status=204)
         context = {**_timeline(request, run), "run": run}

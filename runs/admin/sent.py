@@ -20,7 +20,7 @@ from jobs.models import Job, JobConnection
 from openfn_platform.common.errors import PlatformError
 from openfn_platform.common.text import plural
 from openfn_platform.projects.actors import actor_of
-from openfn_platform.projects.auditing import audit
+from openfn_platform.projects.auditing import audit, payload_opened
 from openfn_platform.projects.current import current_project, projects_of
 from openfn_platform.projects.models import Project
 from openfn_platform.projects.scoping import scoped
@@ -125,6 +125,7 @@ class SentAdmin(HistoryAdmin):
 
     def rows(self, request: HttpRequest, page: list[HttpExchange], projects: list[Project]) -> list[Row]:
         actor, runs = actor_of(request), trace.runs_of(page)
+        self.looked_at(request, page, projects)
         names = {project.pk: project.name for project in projects} if len(projects) > 1 else {}
         rows = []
         for each in page:
@@ -139,6 +140,13 @@ class SentAdmin(HistoryAdmin):
                 )
             )
         return rows
+
+    def looked_at(self, request: HttpRequest, page: list[HttpExchange], projects: list[Project]) -> None:
+        """Whole addresses name patients, so that a list of them is looking at data too."""
+        actor, shown = actor_of(request), {each.project_id for each in page}
+        for project in projects:
+            if project.pk in shown and actor.may_see_data(project):
+                payload_opened(actor, project=project, target=project, part="addresses in Sent")
 
     def choices(self, request: HttpRequest, asked: Asked) -> dict[str, Any]:
         """What the filters offer, and the links that keep the others."""
@@ -170,7 +178,8 @@ class SentAdmin(HistoryAdmin):
     def searched(self, request: HttpRequest, asked: Asked, projects: list[Project]) -> None:
         """Whoever looks for a name in bodies learns where it stands in one."""
         for project in projects:
-            audit("sent searched", actor_of(request), project=project, changes={"filter": asked.audited})
+            changes = {"filter": asked.audited}
+            audit("sent searched", actor_of(request), project=project, changes=changes, opened=True)
 
     # --- one of them ----------------------------------------------------------------------------------
 

@@ -31,7 +31,7 @@ from openfn_platform.common.words import words_wanted
 from openfn_platform.projects.api.base import ProjectViewSet
 from openfn_platform.projects.api.described import not_found
 from openfn_platform.projects.api.scopes import scope_require
-from openfn_platform.projects.auditing import audit
+from openfn_platform.projects.auditing import audit, payload_opened
 from openfn_platform.projects.scoping import scoped
 from runs.api.serializers import ExchangeDetailSerializer, ExchangePageSerializer, ExchangeSerializer
 from runs.models import HttpExchange, Run
@@ -83,7 +83,10 @@ class RunExchangeViewSet(ProjectViewSet[Run]):
         more = len(page) > size
         page = page[:size]
         following = next_address(request, **{AFTER: str(page[-1].seq)}) if more else None
-        context = {"sees": self.actor.may_see_data(self.project)}
+        sees = self.actor.may_see_data(self.project)
+        if sees and page:
+            payload_opened(self.actor, project=self.project, target=run, part="http")
+        context = {"sees": sees}
         return page_response(list(ExchangeSerializer(page, many=True, context=context).data), following)
 
     @extend_schema(
@@ -98,8 +101,7 @@ class RunExchangeViewSet(ProjectViewSet[Run]):
         found = trace.exchange(run=run, seq=number)
         if found is None:
             raise NotFound()
-        changes = {"what": f"exchange {number}"}
-        audit("payload opened", self.actor, project=self.project, target=run, changes=changes)
+        payload_opened(self.actor, project=self.project, target=run, part=f"exchange {number}")
         return Response(ExchangeDetailSerializer(found, context={"sees": True}).data)
 
 
@@ -207,6 +209,16 @@ class SentViewSet(ListModelMixin, ProjectViewSet[HttpExchange]):
         super().check_permissions(request)
         if WORDS in request.query_params:
             scope_require(token=self.token, data=True)  # who may ask for names learns where they stand
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        answer = super().list(request, *args, **kwargs)
+        if WORDS in request.query_params and CURSOR not in request.query_params:
+            changes = {"filter": request.query_params.dict()}
+            audit("sent searched", self.actor, project=self.project, changes=changes, opened=True)
+        if self.actor.may_see_data(self.project) and answer.data["results"]:
+            part = "addresses in Sent"
+            payload_opened(self.actor, project=self.project, target=self.project, part=part)
+        return answer
 
     def get_queryset(self) -> QuerySet[HttpExchange]:
         if getattr(self, "swagger_fake_view", False):  # the schema asks for the model only

@@ -16,7 +16,7 @@ from openfn_platform.common.errors import NotFound
 from openfn_platform.common.parameters import of_flag, of_id, of_time
 from openfn_platform.projects.api.base import ProjectViewSet
 from openfn_platform.projects.api.described import not_found
-from openfn_platform.projects.auditing import audit
+from openfn_platform.projects.auditing import payload_opened
 from runs.api.raw import not_modified, raw_answer
 from runs.api.serializers import MessageDetailSerializer, MessageSerializer
 from runs.models import WorkOrder
@@ -30,7 +30,7 @@ _BODY = OpenApiResponse(
 
 
 class BodyGone(NotFound):
-    """The body of this message was erased, or is older than the project keeps payloads."""
+    """The body of this message was erased: the project keeps no payloads, or none so old."""
 
     code = "body_gone"
 
@@ -56,7 +56,10 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Message]
     )
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         message = self.get_object()
-        matching = matching_explain(message=message, reasons=self.actor.may_see_data(self.project))
+        reasons = self.actor.may_see_data(self.project)
+        matching = matching_explain(message=message, reasons=reasons)
+        if any(each.reasons for each in matching):  # they quote the body
+            payload_opened(self.actor, project=self.project, target=message, part="why not")
         return Response(MessageDetailSerializer(message, context={"matching": matching}).data)
 
     @extend_schema(
@@ -79,7 +82,7 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Message]
             raise BodyGone()
         raw = bytes(found)
         as_json = came_as_json(raw, message.content_type)
-        audit("payload opened", self.actor, project=self.project, target=message, changes={"what": "body"})
+        payload_opened(self.actor, project=self.project, target=message, part="body")
         return raw_answer(
             chunks=[raw],
             size=len(raw),

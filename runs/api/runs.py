@@ -25,7 +25,7 @@ from openfn_platform.common.parameters import of_id, of_id_or_key, of_time, of_w
 from openfn_platform.common.serializing import StrictSerializer
 from openfn_platform.projects.api.base import ProjectViewSet
 from openfn_platform.projects.api.described import bad_body, not_found, not_now
-from openfn_platform.projects.auditing import audit
+from openfn_platform.projects.auditing import payload_opened
 from openfn_platform.projects.models import Role
 from runs.api.raw import state_answer
 from runs.api.serializers import LogLineSerializer, LogPageSerializer, RetrySerializer, RunSerializer
@@ -123,6 +123,8 @@ class RunViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Run]):
         more = len(page) > size
         page = page[:size]
         following = next_address(request, **{AFTER: str(page[-1].seq)}) if more else None
+        if page:
+            payload_opened(self.actor, project=self.project, target=run, part="log")
         return page_response(list(LogLineSerializer(page, many=True).data), following)
 
     @extend_schema(
@@ -151,7 +153,7 @@ class RunViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Run]):
             raise NothingYet(absent)
         answer = state_answer(request=self.request, project_id=run.project_id, state_id=state_id)
         if answer.status_code == 200:
-            audit("payload opened", self.actor, project=self.project, target=run, changes={"what": what})
+            payload_opened(self.actor, project=self.project, target=run, part=what)
         return answer
 
     @extend_schema(

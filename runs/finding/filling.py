@@ -21,7 +21,7 @@ from runs.models import Housekeeping, Notification, Run, SearchPlace, SearchText
 from runs.models.run import FINAL_STATES
 from runs.retention.batches import column
 from runs.retention.policy import floor
-from runs.wiping import words_forget
+from runs.payload_wiping import words_forget
 from triggers.models import Message
 
 AT_ONCE = 100

@@ -46,7 +46,7 @@ class SearchPlace(models.TextChoices):
 class SearchText(models.Model):
     """The words of one message, run or mail, taken out after it was stored. Long texts have several rows.
 
-    No foreign keys, as its rows go with what they describe: `runs.wiping` and retention take them along.
+    No foreign keys, as its rows go with what they describe: `runs.payload_wiping` and retention take them along.
     """
 
     id = models.BigAutoField(primary_key=True)

@@ -8,6 +8,8 @@ from django.db.models.functions import Now
 from openfn_platform.common.models import Row
 from openfn_platform.common.tenancy import TenantKey, tenant_unique
 
+KEY_REFUSED = "KeyRefused"  # the error type of the one alarm that belongs to a project
+
 
 class IncidentKind(models.TextChoices):
     RUN = "run", "Runs fail"

@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 
 from runs.models import Notification
 from runs.models.incident import NotificationState
+from runs.notifications.personal import ACCOUNT, WIPED
 from runs.notifications.post import SERVER_TROUBLE, Post, Trouble, Undelivered
 from runs.notifications.quota import mails_give_back, mails_take, people_with_mail
 
@@ -82,7 +83,10 @@ def _send_to(post: Post, mails: list[Notification], until: float) -> tuple[int, 
 
 def _mark_sent(mail: Notification) -> None:
     Notification.objects.filter(pk=mail.pk, state=NotificationState.WAITING).update(
-        state=NotificationState.SENT, sent_at=Now(), error=""
+        state=NotificationState.SENT,
+        sent_at=Now(),
+        error="",
+        **({"text": WIPED} if mail.kind == ACCOUNT else {}),
     )
 
 

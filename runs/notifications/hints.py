@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runs.models import Incident
-from runs.models.incident import IncidentKind
+from runs.models.incident import KEY_REFUSED, IncidentKind
 
 _BY_TYPE = {
     "AdaptorError": "Open the run and read what the partner system answered. Correct the data or the job, then press "
@@ -49,11 +49,15 @@ _BY_TYPE["Timeout"] = _BY_TYPE["Unavailable"]
 _ANY = "Open the run: it shows the line of code and the log. Correct the job or the data, then press Retry."
 _PAUSED = "Open the newest run and look at its last log lines, correct the job, and switch it on again."
 _ALARM = "See whether all processes of the installation run; their logs say more."
+_KEY_REFUSED = (
+    "Open the inbox: it shows where the messages come from. Make a new key there and give it to the sender; what was "
+    "refused has to be sent again from there. If nobody should send with it any more, dismiss this."
+)
 
 
 def hint_of(*, incident: Incident) -> str:
     if incident.kind == IncidentKind.ALARM:
-        return _ALARM
+        return _KEY_REFUSED if incident.error_type == KEY_REFUSED else _ALARM
     if incident.kind == IncidentKind.PAUSE:
         return _PAUSED
     return _BY_TYPE.get(incident.error_type, _ANY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from openfn_platform.common.text import one_line
 from runs.models import Incident, Run
-from runs.models.incident import IncidentKind
+from runs.models.incident import KEY_REFUSED, IncidentKind
 from runs.models.run import RetryKind
 
 _HELD_AUTH = (
@@ -17,6 +17,10 @@ _HELD = (
 )
 _PAUSED = "Its runs wait, and go on when somebody switches the job on again. None is lost."
 _ALARM = "It is looked at all the time; you get one more mail when it is well again."
+_KEY_REFUSED = (
+    "Everything that comes with it is refused. You get one more mail when it opens the inbox again, or when nothing "
+    "has come with it for a day."
+)
 _PROBLEMS = "The run counts as succeeded. The refused records are not sent again by themselves."
 _NOT_REPEATED = "This run is not repeated by itself; it waits for somebody to press Retry or to dismiss it."
 _OTHERS_GO_ON = "Other messages and times of the job's schedule are run as usual."
@@ -25,7 +29,7 @@ _OTHERS_GO_ON = "Other messages and times of the job's schedule are run as usual
 def outlook_of(*, incident: Incident) -> str:
     match incident.kind:
         case IncidentKind.ALARM:
-            return _ALARM
+            return _KEY_REFUSED if incident.error_type == KEY_REFUSED else _ALARM
         case IncidentKind.PAUSE:
             return _PAUSED
         case IncidentKind.HOLD:

@@ -22,6 +22,7 @@ from runs.models import Incident, Notification
 from runs.models.incident import NotificationState
 from runs.notifications.letters import EXPIRY, LIST, PLATFORM, tidy, time_for
 from runs.notifications.links import credential_url, incident_url, incidents_url
+from runs.notifications.personal import ACCOUNT
 from runs.notifications.recipients import Recipient, may_be_told, recipient_by_address
 
 MAILS_AN_HOUR = 10
@@ -60,7 +61,8 @@ def mails_take(*, recipient: str) -> list[Notification]:
         .order_by("attempts", "id")
         .defer("text")[:AT_ONCE]
     )
-    due = _still_allowed(recipient, due)
+    personal = [mail for mail in due if mail.kind == ACCOUNT]
+    due = _still_allowed(recipient, [mail for mail in due if mail.kind != ACCOUNT])
     fresh = [mail for mail in due if mail.kind != LIST and not _was_held(mail)]
     held = [mail for mail in due if mail.kind != LIST and _was_held(mail)]
     lists = [mail for mail in due if mail.kind == LIST]
@@ -71,7 +73,7 @@ def mails_take(*, recipient: str) -> list[Notification]:
     sent, earliest = _sent_lately(recipient, due)
     free = max(0, MAILS_AN_HOUR - sent - len(lists))
     _hold(fresh[free:], earliest)
-    taken = lists + fresh[:free]
+    taken = personal + lists + fresh[:free]
     Notification.objects.filter(pk__in=[mail.pk for mail in taken]).update(
         sent_at=Now(), next_try_at=Now() + Value(LEASE)
     )

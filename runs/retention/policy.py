@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from openfn_platform.common.ids import uuid7_floor
+from openfn_platform.common.ids import uuid7_first
 from openfn_platform.projects.models import Project
 
 # Of mails and incidents that belong to no project.
@@ -55,7 +55,7 @@ def keys_before(*, now: datetime) -> datetime:
 
 def floor(moment: datetime) -> uuid.UUID:
     """Rows with a smaller id are older than that."""
-    return uuid7_floor(moment)
+    return uuid7_first(moment)
 
 
 def _ago(now: datetime, days: int) -> datetime:

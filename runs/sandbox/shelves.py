@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 CHECKOUT = str(Path(__file__).resolve().parents[2])
 FILE_LIST_FD = 15
@@ -209,6 +210,10 @@ class ImportGate:
         if path is None and name not in self._names and not name.startswith("_sysconfigdata"):
             return None
         return PathFinder.find_spec(name, path, target)
+
+    def find_distributions(self, *given: Any, **named: Any) -> Iterable[importlib.metadata.Distribution]:
+        """Some packages ask for their own version when they are imported; paramiko does."""
+        return PathFinder.find_distributions(*given, **named)
 
     def invalidate_caches(self) -> None:
         PathFinder.invalidate_caches()

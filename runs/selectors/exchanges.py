@@ -147,7 +147,7 @@ def _why_not(found: HttpExchange, size: int) -> str:
         return "Not kept: the room for bodies of this run, 1 MB, was used up."
     if not found.write:
         return "Not kept: bodies of reads are kept only when the job says so, for one request with keep_body=True."
-    return "Not kept: it is no text, or older than the project keeps payloads."
+    return "Not kept: it is no text, or the project keeps no payloads, or none so old."
 
 
 def runs_of(rows: Sequence[HttpExchange]) -> dict[uuid.UUID, Run]:

@@ -58,6 +58,8 @@ def address(path: str) -> str:
 class Clinic(World):
     """A project that programs ask about."""
 
+    canary = CANARY
+
     def token(self, *scopes: str, **fields: Any) -> tuple[ApiToken, str]:
         name = f"token {ApiToken.objects.count()}"
         return token_create(project=self.project, name=name, scopes=scopes, by=self.owner, **fields)
@@ -66,7 +68,7 @@ class Clinic(World):
         return Caller(self.token(*(scopes or ALL))[1])
 
     def message(self, body: Any = None) -> Message:
-        accepted = self.post({"name": CANARY} if body is None else body)
+        accepted = self.post({"name": self.canary} if body is None else body)
         return Message.objects.get(pk=accepted.answer["message"])
 
     def run(self, state: str = RunState.FAILED, **fields: Any) -> Run:
@@ -76,7 +78,7 @@ class Clinic(World):
             project=self.project, workflow=self.workflow, cause=Cause.API
         )
         ended = {"finished_at": timezone.now()} if state not in ("available", "claimed", "started") else {}
-        data = encode({"data": {"name": CANARY}, "extra": 1.50})
+        data = encode({"data": {"name": self.canary}, "extra": 1.50})
         run = Run.objects.create(
             project=self.project,
             workflow=self.workflow,
@@ -90,7 +92,7 @@ class Clinic(World):
                 **fields,
             },
         )
-        self.log(run, f"seen {CANARY}")
+        self.log(run, f"seen {self.canary}")
         self.exchange(run)
         return run
 
@@ -101,11 +103,11 @@ class Clinic(World):
             "at": timezone.now(),
             "connection": "dhis2",
             "method": "POST",
-            "url": f"https://dhis2.example/api/{CANARY}?name={CANARY}",
+            "url": f"https://dhis2.example/api/{self.canary}?name={self.canary}",
             "write": True,
             "status": 201,
-            "error": f"seen {CANARY}",
-            "request_body": json.dumps({"name": CANARY}),
+            "error": f"seen {self.canary}",
+            "request_body": json.dumps({"name": self.canary}),
             **fields,
         }
         return HttpExchange.objects.create(

@@ -62,7 +62,7 @@ def test_one_exchange_comes_with_its_bodies_and_that_is_written_down(api: Caller
     assert (entry.action, entry.object_id, entry.changes) == (
         "payload opened",
         str(run.pk),
-        {"what": "exchange 1"},
+        {"part": "exchange 1"},
     )
     for nothing in ("2", "0", "x", "²", "9" * 40):
         problem(api.get(f"runs/{run.pk}/exchanges/{nothing}"), 404)
@@ -163,4 +163,4 @@ def test_lists_of_exchanges_cost_the_same_however_long(api: Caller, clinic: Clin
     for _ in range(6):
         clinic.exchange(run)
     assert [queries(path) for path in paths] == few
-    assert max(few) <= 7
+    assert max(few) <= 8, "one of them writes down who looked"

@@ -65,7 +65,7 @@ def test_a_body_comes_as_it_was_sent(api: Caller, clinic: Clinic):
     answer = api.get(f"messages/{message.pk}/body")
     assert json.loads(answer.getvalue()) == {"name": CANARY}
     assert answer["ETag"] == f'"{bytes(message.digest).hex()}"'
-    assert AuditEntry.objects.latest("id").changes == {"what": "body"}
+    assert AuditEntry.objects.latest("id").changes == {"part": "body"}
     assert (
         api.get(f"messages/{message.pk}/body", headers={"if-none-match": answer["ETag"]}).status_code == 304
     )

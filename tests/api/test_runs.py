@@ -145,7 +145,7 @@ def test_opening_a_state_is_written_down(api: Caller, clinic: Clinic):
     assert (entry.action, entry.object_id, entry.changes) == (
         "payload opened",
         str(run.pk),
-        {"what": "input"},
+        {"part": "input"},
     )
     assert entry.token is not None
 

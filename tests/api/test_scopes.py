@@ -42,6 +42,7 @@ TABLE: dict[str, tuple[str, tuple[str, ...], str]] = {
     "api-job-run": ("POST", OPERATE, "operate"),
     "api-triggers": ("GET", READ, "read"),
     "api-trigger": ("GET", READ, "read"),
+    "api-would-match": ("POST", READ, "read"),
     "api-adaptors": ("GET", READ, "read"),
     "api-adaptor": ("GET", READ, "read"),
     "api-message-examples": ("GET", READ, "read"),
@@ -53,7 +54,10 @@ TABLE: dict[str, tuple[str, tuple[str, ...], str]] = {
     "api-incident-take": ("POST", OPERATE, "operate"),
     "api-incident-dismiss": ("POST", OPERATE, "operate"),
 }
-BODIES = {"api-incident-dismiss": {"reason": "A test."}}
+BODIES: dict[str, Any] = {
+    "api-incident-dismiss": {"reason": "A test."},
+    "api-would-match": {"body": {"name": "jane"}},
+}
 SHOWS_DATA = {name for name, row in TABLE.items() if row[1] == DATA}
 # Open to all who may read; what in it is data, only to those who may see that.
 SHOWS_PARTLY = {"api-run-exchanges", "api-sent"}

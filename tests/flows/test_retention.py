@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from openfn_platform.common.ids import uuid7, uuid7_floor
+from openfn_platform.common.ids import uuid7, uuid7_first
 from openfn_platform.projects.auditing import audit
 from openfn_platform.projects.models import AuditEntry, Project
 from runs.execution import run_execute_next
@@ -262,14 +262,14 @@ def test_idempotency_keys_outlive_their_messages(world: World, engine: Engine) -
     assert IdempotencyKey.objects.count() == 0
 
 
-def test_the_audit_is_kept_for_three_years(world: World) -> None:
-    audit("something done", world.owner, project=world.project)
-    AuditEntry.objects.update(at=timezone.now() - timedelta(days=1_094))
+def test_the_audit_is_kept_for_three_years_and_tells_when_it_was_pruned(world: World, settings: Any) -> None:
+    entry = audit("something done", world.owner, project=world.project)
     prune()
-    assert AuditEntry.objects.count() == 1
-    AuditEntry.objects.update(at=timezone.now() - timedelta(days=1_096))
+    assert AuditEntry.objects.filter(pk=entry.pk).exists()
+    settings.AUDIT_DAYS = 0
     prune()
-    assert AuditEntry.objects.count() == 0
+    assert not AuditEntry.objects.filter(pk=entry.pk).exists()
+    assert AuditEntry.objects.latest("id").action == "audit pruned"
 
 
 # --- how it goes ----------------------------------------------------------------------------------
@@ -327,8 +327,8 @@ def test_only_one_process_keeps_house(world: World) -> None:
 @pytest.mark.parametrize("days", [1, 90, 20_000])
 def test_an_id_tells_the_age(days: int) -> None:
     now = timezone.now()
-    assert uuid7_floor(now - timedelta(days=days)) < uuid7() < uuid7_floor(now + timedelta(days=days))
-    assert uuid7_floor(now).int >> 80 == int(now.timestamp() * 1000)
+    assert uuid7_first(now - timedelta(days=days)) < uuid7() < uuid7_first(now + timedelta(days=days))
+    assert uuid7_first(now).int >> 80 == int(now.timestamp() * 1000)
 
 
 def test_messages_wait_for_their_work_orders_to_be_gone(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode
 
+from django.contrib.messages import get_messages
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
@@ -19,6 +20,11 @@ from tests.matrix.scene import Scene, readable
 _PASSING = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}|987654321|csrf\w+|value=\"\w{64}\"|nonce=\"[^\"]+\"|\d+ ?m?s ago"
 )
+# Told on purpose: of a credential that was lent, how many use it elsewhere.
+_DELIBERATE = re.compile(
+    r'<p class="ws-soft">no live job uses it\.</p>'
+    r'|<ul class="ws-lines"><li class="ws-soft">\d+ in projects that you do not belong to</li></ul>'
+)
 _PART = re.compile(r"<(?:\w+:)?(\w+)>")
 _WRITES = re.compile(r'\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+"?(\w+)"?', re.I)
 # What asking itself may write: the session, when a token was last used, and who knocked.
@@ -26,6 +32,7 @@ _OWN = {"django_session", "api_token", "audit_entry"}
 
 # What a page needs to be told before it says anything: where, in the address or in the form that is posted.
 _TOLD: dict[str, dict[str, str]] = {
+    "admin/triggers/message/": {"q": "a key that its sender gave it"},
     "admin/projects/project/switch/": {"project": "projects.project.key"},
     "admin/runs/run/<path:object_id>/exchange/": {"seq": "1"},
     "admin/runs/httpexchange/export/": {"format": "csv"},
@@ -46,62 +53,70 @@ class Heard:
     @property
     def lasting(self) -> str:
         """The text without what is another one each time."""
-        return _PASSING.sub("", self.text)
+        return _PASSING.sub("", _DELIBERATE.sub("", self.text))
 
 
-def path_of(address: Address, scene: Scene, *, unknown: bool = False) -> str:
-    """The address with the things of the scene in it, or with an id that nothing has."""
-    thing = scene.things.get(address.model)
+Whose = Literal["theirs", "own", "nobody's"]
+"""Things of the project with the canaries, things of the outsider's own, or ids that nothing has."""
+
+
+def path_of(address: Address, scene: Scene, whose: Whose = "theirs") -> str:
+    things = scene.own if whose == "own" else scene.things
+    thing = things.get(address.model)
+    if thing is None and address.model in scene.own:
+        whose = "nobody's"  # not there yet, and some tables are numbered
     values = {
         "object_id": str(thing.pk) if thing is not None else "1",
-        "key_id": str(_id_of(scene, "triggers.inboxauth")),
+        "key_id": str(_id_of(things, "triggers.inboxauth")),
         "project_id": str(scene.clinic.project.pk),
         "name": "http",
         "content_type_id": "1",
         "app_label": "jobs",
         "url": "no-such-page",
         "address": str(scene.clinic.inbox.address),
-        "message": str(_id_of(scene, "triggers.message")),
+        "message": str(_id_of(things, "triggers.message")),
     }
-    if unknown:
-        values["object_id"] = str(uuid7()) if thing is None or hasattr(thing.pk, "hex") else "987654321"
+    if whose == "nobody's":
+        example = scene.own.get(address.model)
+        numbered = example is not None and isinstance(example.pk, int)
+        values["object_id"] = "987654321" if numbered else str(uuid7())
     pattern = address.pattern.replace("^(?P<app_label>triggers|jobs|projects|runs)/$", "<app_label>/")
     pattern = pattern.replace("(?P<url>.*)$", "<url>/")
     return "/" + _PART.sub(lambda part: values[part[1]], pattern)
 
 
-def _id_of(scene: Scene, model: str) -> object:
-    thing = scene.things.get(model)
+def _id_of(things: dict[str, Any], model: str) -> object:
+    thing = things.get(model)
     return thing.pk if thing is not None else uuid7()
 
 
-def _told(address: Address, scene: Scene) -> dict[str, str]:
+def _told(address: Address, things: dict[str, Any]) -> dict[str, str]:
     told = {}
     for name, value in _TOLD.get(address.pattern, {}).items():
         model, _, attribute = value.rpartition(".")
-        told[name] = str(getattr(scene.things.get(model), attribute, "")) if model else value
+        told[name] = str(getattr(things.get(model), attribute, "")) if model else value
     return told
 
 
-def knock(scene: Scene, actor: Actor, address: Address, method: str, *, unknown: bool = False) -> Heard:
+def knock(scene: Scene, actor: Actor, address: Address, method: str, whose: Whose = "theirs") -> Heard:
     client = scene.client(actor)
     with transaction.atomic():
         with CaptureQueriesContext(connection) as queries:
-            told = _told(address, scene)
+            told = _told(address, scene.own if whose == "own" else scene.things)
             answer = client.generic(
                 method,
-                path_of(address, scene, unknown=unknown),
+                path_of(address, scene, whose),
                 urlencode(told) if method == "POST" else "",
                 content_type="application/x-www-form-urlencoded",
                 query_params=None if method == "POST" else told,
             )
-            content = answer.getvalue()
+            told_later = "\n".join(str(each) for each in get_messages(answer.wsgi_request))
         transaction.set_rollback(True)
     written = {found[1] for each in queries.captured_queries if (found := _WRITES.match(each["sql"]))}
     return Heard(
         status=answer.status_code,
         fate=fate_of(answer),
-        text=readable(content),
+        text=f"{readable(answer.getvalue())}\n{told_later.lower()}",
         wrote=frozenset(written - _OWN),
     )
 

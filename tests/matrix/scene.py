@@ -14,7 +14,7 @@ from django.utils import timezone
 from jobs.models import Job, JobState, ProjectCredential
 from openfn_platform.common.ids import uuid7
 from openfn_platform.projects.actors import PLATFORM
-from openfn_platform.projects.models import AuditEntry, Membership, Role, User
+from openfn_platform.projects.models import AuditEntry, Membership, Project, Role, User
 from runs.finding.searching import search_start
 from runs.models import (
     ConnectionHold,
@@ -41,9 +41,14 @@ class Scene:
 
     clinic: Clinic
     things: dict[str, Any] = field(default_factory=dict)
+    own: dict[str, Any] = field(default_factory=dict)  # the outsider's
+    lent: ProjectCredential | None = None  # by the outsider
     people: dict[str, User | None] = field(default_factory=dict)
     token: str = ""
     _clients: dict[str, tuple[Client, str]] = field(default_factory=dict)
+
+    def fill(self) -> None:
+        self.things = things_of(self.clinic, lent=self.lent)
 
     def client(self, actor: Actor) -> Client:
         """One per person: a client loads all middleware. Whatever its last request did to it is undone."""
@@ -72,11 +77,13 @@ class Scene:
 def scene_build(*, filled: bool = True) -> Scene:
     """Rows only: nothing here runs. Not yet filled, there is nothing of the project with the canaries."""
     clinic, other = Clinic(f"{NAME} clinic"), Clinic("Elsewhere")
-    other.on_message(other.job())
-    other.credential("http", baseUrl="https://elsewhere.example")
-    scene = Scene(clinic=clinic)
+    other.canary = "elsewhere-data"
+    scene = Scene(clinic=clinic, own=things_of(other, name="elsewhere"))
+    scene.lent = ProjectCredential.objects.create(
+        project=clinic.project, credential=scene.own["jobs.credential"]
+    )
     if filled:
-        scene.things = things_of(clinic)
+        scene.fill()
     scene.token = clinic.token("read", "read-data", "operate", "deploy", "intake")[1]
     for actor in ACTORS:
         scene.people[actor.name] = _person(actor, clinic=clinic, other=other)
@@ -92,30 +99,33 @@ def _person(actor: Actor, *, clinic: Clinic, other: Clinic) -> User | None:
     person = User.objects.create_user(f"p{number}@example.org", None, is_superuser=actor.superuser)
     role = Role.OWNER if actor.name == "inactive owner" else actor.role
     if actor.name == "outsider":
-        Membership.objects.create(project=other.project, user=person, role=Role.OWNER, may_see_data=True)
+        second = Project.objects.create(key="elsewhere-too", name="Elsewhere too")
+        for home in (other.project, second):  # with two of them, lists show all that one may see
+            Membership.objects.create(project=home, user=person, role=Role.OWNER, may_see_data=True)
     elif role is not None:
         Membership.objects.create(project=clinic.project, user=person, role=role, may_see_data=actor.data)
     return person
 
 
-def things_of(clinic: Clinic) -> dict[str, Any]:
+def things_of(clinic: Clinic, *, name: str = NAME, lent: ProjectCredential | None = None) -> dict[str, Any]:
     """One of everything, by model label."""
-    job = clinic.job(f"log('{NAME}')", key=f"{NAME}-job")
-    idle = clinic.job(key="idle-job", state=JobState.OFF)
+    connections = {"lent": (lent.credential.adaptor, lent)} if lent is not None else {}
+    job = clinic.job(f"log('{name}')", key=f"{name}-job", connections=connections)
+    idle = clinic.job(key=f"idle-{name}-job", state=JobState.OFF)
     trigger = clinic.on_message(job)
-    Job.objects.filter(pk=job.pk).update(name=f"{NAME} job")
+    Job.objects.filter(pk=job.pk).update(name=f"{name} job")
     schedule = clinic.on_schedule(idle, schedule_kind="cron", cron="0 23 * * FRI")
-    type(trigger).objects.filter(pk__in=[trigger.pk, schedule.pk]).update(name=f"{NAME} trigger")
-    type(clinic.workflow).objects.filter(pk=clinic.workflow.pk).update(name=f"{NAME} workflow")
+    type(trigger).objects.filter(pk__in=[trigger.pk, schedule.pk]).update(name=f"{name} trigger")
+    type(clinic.workflow).objects.filter(pk=clinic.workflow.pk).update(name=f"{name} workflow")
     clinic.key()
-    message = _message(clinic)
+    message = _message(clinic, name)
     member = User.objects.create_user(
-        f"{NAME}.{User.objects.count()}@example.org", None, name=f"{NAME} member"
+        f"{name}.{User.objects.count()}@example.org", None, name=f"{name} member"
     )
     link = clinic.credential(
-        "openmrs", instanceUrl="https://openmrs.example", username=CANARY, password=CANARY
+        "openmrs", instanceUrl="https://openmrs.example", username=clinic.canary, password=clinic.canary
     )
-    incident = clinic.incident(job=job, title=f"{NAME} incident", message="The partner said no.")
+    incident = clinic.incident(job=job, title=f"{name} incident", message="The partner said no.")
     run = clinic.run(RunState.FAILED, job=job, error_message="The partner said no.")
     return {
         "projects.project": clinic.project,
@@ -126,9 +136,9 @@ def things_of(clinic: Clinic) -> dict[str, Any]:
         "projects.apitoken": clinic.token("read")[0],
         "projects.auditentry": AuditEntry.objects.create(
             project=clinic.project,
-            actor_name=f"{NAME} actor",
+            actor_name=f"{name} actor",
             action="job changed",
-            object_name=f"{NAME} job",
+            object_name=f"{name} job",
         ),
         "jobs.job": job,
         "jobs.workflow": clinic.workflow,
@@ -140,7 +150,7 @@ def things_of(clinic: Clinic) -> dict[str, Any]:
         "runs.run": run,
         "runs.incident": incident,
         "runs.httpexchange": clinic.exchange(run),
-        "runs.connectionhold": _hold(clinic, link),
+        "runs.connectionhold": _hold(clinic, link, name),
         "runs.memory": _memory(clinic, schedule, idle),
         "runs.notification": Notification.objects.create(
             project=clinic.project,
@@ -148,7 +158,7 @@ def things_of(clinic: Clinic) -> dict[str, Any]:
             kind="opened",
             cause=str(uuid7()),
             recipient="admin@example.org",
-            subject=f"{NAME} failed",
+            subject=f"{name} failed",
             text="The partner said no.",
         ),
         "runs.housekeeping": Housekeeping.objects.create(
@@ -163,27 +173,27 @@ def things_of(clinic: Clinic) -> dict[str, Any]:
             state="done",
         ),
         "triggers.refusal": Refusal.objects.create(
-            project=clinic.project, inbox=clinic.inbox, status=401, code="not_authenticated", reason=NAME
+            project=clinic.project, inbox=clinic.inbox, status=401, code="not_authenticated", reason=name
         ),
         "triggers.slot": Slot.objects.create(
-            project=clinic.project, trigger=schedule, at=timezone.now(), state="skipped", reason=NAME
+            project=clinic.project, trigger=schedule, at=timezone.now(), state="skipped", reason=name
         ),
     }
 
 
-def _message(clinic: Clinic) -> Any:
-    type(clinic.inbox).objects.filter(pk=clinic.inbox.pk).update(name=f"{NAME} inbox")
-    return clinic.message({"name": CANARY})
+def _message(clinic: Clinic, name: str) -> Any:
+    type(clinic.inbox).objects.filter(pk=clinic.inbox.pk).update(name=f"{name} inbox")
+    return clinic.message({"name": clinic.canary})
 
 
-def _hold(clinic: Clinic, link: ProjectCredential) -> ConnectionHold:
+def _hold(clinic: Clinic, link: ProjectCredential, name: str) -> ConnectionHold:
     return ConnectionHold.objects.create(
-        project=clinic.project, credential=link, stage="held", reason=f"{NAME} refused"
+        project=clinic.project, credential=link, stage="held", reason=f"{name} refused"
     )
 
 
 def _memory(clinic: Clinic, trigger: Trigger, job: Job) -> Memory:
-    raw = encode({"cursor": CANARY})
+    raw = encode({"cursor": clinic.canary})
     state = state_store(project_id=clinic.project.pk, kind=StateKind.MEMORY, raw=raw)
     memory = Memory.objects.create(project=clinic.project, trigger=trigger, job=job, state=state)
     MemoryValue.objects.create(project=clinic.project, memory=memory, state=state)

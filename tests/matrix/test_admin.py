@@ -78,7 +78,7 @@ def test_a_stranger_learns_nothing(scene: Scene, address: Address):
             found = [mark for mark in (*CANARIES, *ids) if mark in heard.text]
             assert not found, f"{method} {actor.name}: {found}"
             if "object_id" in address.pattern:
-                unknown = knock(scene, actor, address, method, unknown=True)
+                unknown = knock(scene, actor, address, method, "nobody's")
                 assert heard.status == unknown.status, f"{method} {actor.name}"
                 assert heard.lasting == unknown.lasting, f"{method} {actor.name}"
 

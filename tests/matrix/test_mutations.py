@@ -6,6 +6,7 @@ still empty; pages of one thing must say that there is none.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,13 +20,16 @@ from openfn_platform.projects.deeds import Deed
 from openfn_platform.projects.models import Role
 from tests.matrix.actors import ACTORS
 from tests.matrix.addresses import Address
-from tests.matrix.asking import Heard, knock
-from tests.matrix.scene import CANARIES, Scene, scene_build, things_of
+from tests.matrix.asking import Heard, Whose, knock
+from tests.matrix.scene import CANARIES, Scene, scene_build
 from tests.matrix.sites import Site, Watch, sites, watching
 from tests.matrix.test_admin import ADDRESSES, as_it_should, rule_of
 
 pytestmark = pytest.mark.django_db
 METHODS = ("GET", "POST")
+# Here only names, data and ids count: a credential that was lent and is used cannot be put away.
+ON_PURPOSE = {"admin/jobs/credential/<path:object_id>/archive/"}
+Knock = tuple[Address, str, Whose]
 BY_NAME = {actor.name: actor for actor in ACTORS}
 OUTSIDER, NOBODY, VIEWER = (BY_NAME[name] for name in ("outsider", "nobody's member", "viewer"))
 
@@ -35,50 +39,55 @@ class Ground:
     """The filled scene, what strangers were told before it was, and who reaches which place."""
 
     scene: Scene
-    before: dict[tuple[Address, str], Heard]
+    before: dict[Knock, Heard]
     watch: Watch
-    reached: dict[Site, list[tuple[Address, str]]] = field(default_factory=dict)
+    reached: dict[Site, list[Knock]] = field(default_factory=dict)
 
 
 @pytest.fixture(scope="module")
 def ground(django_db_setup: None, django_db_blocker: Any) -> Iterator[Ground]:
     with django_db_blocker.unblock(), transaction.atomic(), watching() as watch:
         scene = scene_build(filled=False)
-        before = {
-            (address, method): knock(scene, OUTSIDER, address, method)
-            for address in ADDRESSES
-            for method in METHODS
-        }
-        scene.things = things_of(scene.clinic)
+        before = {each: knock(scene, OUTSIDER, *each) for each in all_knocks()}
+        scene.fill()
         ground = Ground(scene, before, watch)
-        for address, method in before:
+        for each in before:
             watch.reached.clear()
-            knock(scene, OUTSIDER, address, method)
+            knock(scene, OUTSIDER, *each)
             for site in watch.reached:
-                ground.reached.setdefault(site, []).append((address, method))
+                ground.reached.setdefault(site, []).append(each)
         yield ground
         transaction.set_rollback(True)
 
 
-def learns(ground: Ground, address: Address, method: str) -> bool:
+def all_knocks() -> Iterator[Knock]:
+    """Every page as a stranger opens it: for theirs, and where it is about one thing also for one of his own."""
+    for address in ADDRESSES:
+        for method in METHODS:
+            yield address, method, "theirs"
+            if "object_id" in address.pattern:
+                yield address, method, "own"
+
+
+def learns(ground: Ground, each: Knock) -> bool:
     """Whether the stranger is told anything that he was not told before."""
-    heard, before = knock(ground.scene, OUTSIDER, address, method), ground.before[address, method]
+    heard, before = knock(ground.scene, OUTSIDER, *each), ground.before[each]
     told = heard.status != before.status or heard.lasting != before.lasting
-    return told or any(mark in heard.text for mark in CANARIES)
+    told = told and each[0].pattern not in ON_PURPOSE
+    return told or any(mark in heard.text and mark not in before.text for mark in CANARIES)
 
 
 @pytest.mark.parametrize("address", ADDRESSES, ids=lambda each: each.pattern)
 def test_what_happens_in_one_project_changes_nothing_that_another_sees(ground: Ground, address: Address):
-    for method in METHODS:
-        assert not learns(ground, address, method), method
+    assert not [each[1:] for each in ground.before if each[0] == address and learns(ground, each)]
 
 
-@pytest.mark.parametrize("site", sites(), ids=str)
+@pytest.mark.parametrize("site", [site for site in sites() if "/api/" not in site.file], ids=str)
 def test_without_this_narrowing_a_stranger_would_learn_something(ground: Ground, site: Site):
     assert site in ground.reached, "nobody comes here: no page of the matrix shows what this is for"
     ground.watch.taken_out = site
     try:
-        assert any(learns(ground, address, method) for address, method in ground.reached[site])
+        assert any(learns(ground, each) for each in ground.reached[site])
     finally:
         ground.watch.taken_out = None
 
@@ -114,9 +123,12 @@ def test_without_this_role_a_viewer_would_come_in(
 
 
 def _lower(model_admin: ScopedAdmin, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if name in model_admin.roles:
-        monkeypatch.setattr(model_admin, "roles", {**model_admin.roles, name: Role.VIEWER})
-        return
-    deed = next(deed for deed in model_admin.deeds if deed.name == name)
-    monkeypatch.setitem(deed.__dict__, "role", Role.VIEWER)
-    assert isinstance(deed, Deed)
+    """Whatever is asked of this deed, or in the name of that permission, is asked of a viewer."""
+    real, role = model_admin.may, model_admin.roles.get(name)
+
+    def may(request: Any, wanted: Role | None, thing: Any = None) -> bool:
+        deed = sys._getframe(1).f_locals.get("deed")
+        lowered = wanted is role if deed is None else isinstance(deed, Deed) and deed.name == name
+        return real(request, Role.VIEWER if lowered else wanted, thing)
+
+    monkeypatch.setattr(model_admin, "may", may)

@@ -174,3 +174,13 @@ def test_two_owners_who_leave_at_the_same_time_do_not_both_succeed():
         thread.join(timeout=20)
     assert len(refused) == 1
     assert Membership.objects.filter(project=project, role=Role.OWNER).count() == 1
+
+
+def test_allowed_hosts_are_kept_in_one_spelling_and_no_web_addresses(cast):
+    project_change(
+        project=cast.project, by=cast.admin, allowed_hosts=["EMR.local:8443", "emr.local:8443", ""]
+    )
+    assert cast.project.allowed_hosts == ["emr.local:8443"]
+    with pytest.raises(Invalid, match="without http://") as refused:
+        project_change(project=cast.project, by=cast.admin, allowed_hosts=["https://dhis2.example.org/api"])
+    assert refused.value.context["field"] == "allowed_hosts"

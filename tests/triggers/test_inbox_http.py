@@ -157,7 +157,8 @@ HEADERS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "25 no type": ({"content_type": None}, (415,)),
     "25 text": ({"content_type": "text/plain"}, (415,)),
     "25 nonsense": ({"content_type": ";;;=\xe9"}, (415,)),
-    "28 gzip": ({"content_encoding": "gzip"}, (415,)),
+    "28 gzip that is none": ({"content_encoding": "gzip"}, (400,)),
+    "28 another compression": ({"content_encoding": "br"}, (415,)),
     "28 an encoding that there is not": ({"content_encoding": "canary"}, (415,)),
     "33 a body cut short": ({"content_length": "100"}, (400,)),
     "47 an empty id": ({"Idempotency_Key": ""}, (400,)),
@@ -284,17 +285,12 @@ def test_an_inbox_that_is_off_says_so(server: Server, site: World):
     refused(server.post(address(site), GOOD), 409)
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "TRACE", "BREW"])
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE", "BREW"])
 def test_only_post_is_taken(server: Server, site: World, method: str):
     answer = server.send(request_of(address(site), GOOD, method=method))
     refused(answer, 405)
     assert answer is not None
-    assert "POST" in answer.headers["allow"]
-
-
-def test_a_head_request_is_refused(server: Server, site: World):
-    answer = server.send(request_of(address(site), method="HEAD"), finish=True)
-    assert answer is None or answer.status == 405
+    assert {"GET", "HEAD", "POST"} <= set(answer.headers["allow"].split(", "))
 
 
 def test_a_nul_in_the_address_is_refused(server: Server, site: World):

@@ -10,6 +10,7 @@ from django.utils import timezone
 from openfn_platform.common.errors import Conflict, Invalid, NotAllowed, NotFound
 from openfn_platform.projects.models import AuditEntry
 from tests import factories
+from triggers.authenticating import NotAuthenticated, Offer, knock
 from triggers.inboxes import (
     InboxArchived,
     inbox_archive,
@@ -22,7 +23,6 @@ from triggers.inboxes import (
 from triggers.listening import Listening, listening_at
 from triggers.models import InboxAuth
 from triggers.models.inbox import InboxAccess
-from triggers.receiving import NotAuthenticated, sender_key
 
 pytestmark = pytest.mark.django_db
 
@@ -46,7 +46,7 @@ def heard_at(inbox) -> Listening:
 def opens(inbox, plaintext) -> bool:
     """Asked as the inbox itself asks."""
     try:
-        return sender_key(listening=heard_at(inbox), offered=plaintext) is not None
+        return knock(listening=heard_at(inbox), offer=Offer(key=plaintext)).opened(b"") is not None
     except NotAuthenticated:
         return False
 

@@ -155,4 +155,4 @@ def test_times_are_told_as_how_long_ago(past: timedelta, words: str) -> None:
 
 def test_other_packages_pages_are_not_there() -> None:
     labels = {model._meta.app_label for model in admin.site._registry}
-    assert labels == {"projects", "jobs", "triggers", "runs"}
+    assert labels == {"projects", "jobs", "triggers", "runs", "axes"}

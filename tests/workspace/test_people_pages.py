@@ -10,6 +10,7 @@ from openfn_platform.projects.models import AuditEntry, Membership, Project, Rol
 from tests import factories
 from tests.factories import Cast
 from tests.workspace.desk import at, page, text_of, told
+from triggers.inboxes import project_inbox
 
 pytestmark = pytest.mark.django_db
 GOOD = "purple mango bicycle"
@@ -61,19 +62,6 @@ def test_only_the_owner_puts_a_project_away(cast: Cast) -> None:
     at(cast.owner).post(url)
     cast.project.refresh_from_db()
     assert cast.project.archived_at is not None
-
-
-def test_a_member_is_added_by_e_mail(cast: Cast) -> None:
-    newcomer = factories.user("Newcomer")
-    given = {"project": str(cast.project.pk), "email": newcomer.email.upper(), "role": "editor"}
-    at(cast.admin).post(page("projects_membership_add"), given)
-    assert Membership.objects.get(user=newcomer).role == Role.EDITOR
-
-
-def test_an_unknown_address_is_said_at_its_field(cast: Cast) -> None:
-    given = {"project": str(cast.project.pk), "email": "nobody@example.org", "role": "viewer"}
-    answer = at(cast.admin).post(page("projects_membership_add"), given)
-    assert "Nobody with that address" in str(answer.context["adminform"].form.errors["email"])
 
 
 def test_an_admin_cannot_make_an_owner(cast: Cast) -> None:
@@ -149,5 +137,12 @@ def test_filters_offer_only_what_one_may_see(cast: Cast) -> None:
 def test_the_history_of_a_thing_is_its_audit(cast: Cast) -> None:
     job = factories.job(cast.project)
     at(cast.editor).post(page("jobs_job_pause", job.pk))
-    shown = text_of(at(cast.viewer).get(page("jobs_job_history", job.pk), follow=True))
+    shown = text_of(at(cast.admin).get(page("jobs_job_history", job.pk), follow=True))
     assert "job switched" in shown
+    assert at(cast.editor).get(page("jobs_job_history", job.pk), follow=True).status_code == 403
+    inbox = project_inbox(project=cast.project)
+    links = {
+        role: "/history/" in text_of(at(role).get(page("triggers_inbox_change", inbox.pk)))
+        for role in (cast.admin, cast.editor)
+    }
+    assert links == {cast.admin: True, cast.editor: False}

@@ -279,7 +279,7 @@ def test_a_message_that_arrived_is_tried_as_json_and_its_opening_noted(
     answer = at(cast.owner).get(add(job, message=str(message.pk)))
     assert json.loads(answer.context["sample"]) == sample
     assert answer.context["tried"].matched
-    entry = AuditEntry.objects.get(action="data opened")
+    entry = AuditEntry.objects.get(action="payload opened")
     assert (entry.object_id, entry.actor) == (str(message.pk), cast.owner)
 
 
@@ -288,7 +288,7 @@ def test_who_may_not_see_data_does_not_begin_with_a_message(cast: Cast, job: Job
     hide_data(cast)
     answer = at(cast.editor).get(add(job, message=str(message.pk)))
     assert answer.status_code == 403
-    assert not AuditEntry.objects.filter(action="data opened").exists()
+    assert not AuditEntry.objects.filter(action="payload opened").exists()
 
 
 def test_a_message_of_another_project_is_not_found(cast: Cast, job: Job) -> None:

@@ -6,46 +6,27 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from django import forms
-from django.conf import settings
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet, Sum
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from unfold.widgets import UnfoldAdminSplitDateTimeWidget, UnfoldAdminTextInputWidget
 
-from openfn_platform.common.errors import PlatformError
 from openfn_platform.projects.actors import actor_of
 from openfn_platform.projects.adminbase import ScopedAdmin
 from openfn_platform.projects.badges import badge
 from openfn_platform.projects.deeds import Deed
 from openfn_platform.projects.models import Role
-from triggers.inboxes import inbox_archive, inbox_change, inbox_create, inbox_key_add, inbox_key_revoke
-from triggers.models import Inbox, InboxAuth, Trigger, TriggerKind
-from triggers.models.inbox import InboxAccess
+from triggers.admin import howto
+from triggers.admin.inbox_auth import auth_deeds, auth_rows, revoke_view
+from triggers.admin.inbox_settings import FIELDSETS, fields_adapt, modes_of, modes_told
+from triggers.admin.refusals import reasons, refusals_view
+from triggers.admin.would_match import would_match_view
+from triggers.inboxes import inbox_archive, inbox_change, inbox_create
+from triggers.models import Inbox, Trigger, TriggerKind
+from triggers.models.inbox import AuthKind, InboxAccess
 
-REFUSALS = 100
 HOURS = 24
-
-
-def address_of(inbox: Inbox) -> str:
-    return f"{settings.PUBLIC_URL}/inbox/{inbox.address}"
-
-
-class KeyForm(forms.Form):
-    name = forms.CharField(
-        max_length=120,
-        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "CommCare forwarding"}),
-        help_text="Who uses it, so that it can be told from the others.",
-    )
-    expires_at = forms.SplitDateTimeField(
-        label="Expires",
-        required=False,
-        widget=UnfoldAdminSplitDateTimeWidget,
-        help_text="Empty: never. Keys can be changed over: add the new one, then revoke the old one.",
-    )
 
 
 def _archive(request: HttpRequest, inbox: Inbox, _values: dict[str, Any]) -> HttpResponse:
@@ -70,24 +51,17 @@ class InboxAdmin(ScopedAdmin):
     list_filter = ("enabled", "access")
     search_fields = ("name", "address")
     ordering = ("name",)
+    list_before_template = "workspace/inbox_list.html"
     change_form_outer_after_template = "workspace/inbox.html"
-
-    def _key_add(self, request: HttpRequest, inbox: Inbox, values: dict[str, Any]) -> HttpResponse:
-        key, plaintext = inbox_key_add(
-            inbox=inbox, name=values["name"], expires_at=values["expires_at"], by=actor_of(request)
-        )
-        return self.secret_page(
-            request,
-            inbox,
-            title=f"Key “{key.name}”",
-            secret=plaintext,
-            explanation="The sender puts it into the header x-api-key of every message.",
-            example=curl(inbox, plaintext),
-        )
 
     def get_queryset(self, request: HttpRequest) -> Any:
         rows: QuerySet[Inbox] = super().get_queryset(request)
         return rows.filter(archived_at=None).select_related("project", "trigger")
+
+    def narrowed_plainly(self, request: HttpRequest) -> QuerySet[Inbox]:
+        """The inboxes of the current project, or of all that the person belongs to, without what lists need."""
+        rows: QuerySet[Inbox] = super().narrowed(request, self.get_queryset(request))
+        return rows
 
     def narrowed(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         rows: QuerySet[Any] = super().narrowed(request, queryset)
@@ -107,8 +81,14 @@ class InboxAdmin(ScopedAdmin):
     @admin.display(description="opened by", ordering="access")
     def access_badge(self, inbox: Inbox) -> str:
         if inbox.access == InboxAccess.NONE:
-            return badge("Nothing", "warn", "Anybody who knows the address can send messages.")
-        return badge("API key")
+            return badge("Anybody", "warn", "Anybody who knows the address can send messages.")
+        kinds = {AuthKind(auth.kind): auth for auth in inbox.auths.all() if auth.revoked_at is None}
+        names = ", ".join(kind.label for kind in AuthKind if kind in kinds)
+        return (
+            badge(names)
+            if names
+            else badge("Nobody yet", "warn", "Add a key, a password or a signing secret.")
+        )
 
     @admin.display(description="keys")
     def keys(self, inbox: Inbox) -> int:
@@ -118,13 +98,13 @@ class InboxAdmin(ScopedAdmin):
     def refused(self, inbox: Any) -> int:
         return inbox.refused_lately or 0
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return (
-            ("name", "access", "duplicate_path") if obj else ("trigger", "name", "access", "duplicate_path")
-        )
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        first = ("name", "access", "duplicate_path")
+        return ((None, {"fields": first if obj else ("trigger", *first)}), *FIELDSETS)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change, **kwargs)
+        fields_adapt(form.base_fields)
         field = form.base_fields.get("trigger") if obj is None else None
         if field is not None:
             projects = self.projects_for(request, Role.ADMIN)
@@ -143,6 +123,7 @@ class InboxAdmin(ScopedAdmin):
             "name": given["name"],
             "access": InboxAccess(given["access"]),
             "duplicate_path": given["duplicate_path"],
+            **modes_of(form),
         }
         if change:
             inbox_change(inbox=Inbox.objects.get(pk=obj.pk), by=by, **values)
@@ -153,7 +134,9 @@ class InboxAdmin(ScopedAdmin):
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
         messages.success(
-            request, f"“{obj.name}” is there. Add a key, then give address and key to the sender."
+            request,
+            f"“{obj.name}” is there. Add a key, a password or a signing secret, then give it to the sender with the "
+            "address.",
         )
         return HttpResponseRedirect(self.url_of("change", obj.pk))
 
@@ -167,21 +150,20 @@ class InboxAdmin(ScopedAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         revoke = self.admin_site.admin_view(partial(revoke_view, self))
-        where = "<path:object_id>/keys/<uuid:key_id>/revoke/"
-        return [path(where, revoke, name="triggers_inbox_key_revoke"), *super().get_urls()]
+        refusals = self.admin_site.admin_view(partial(refusals_view, self))
+        trying = self.admin_site.admin_view(partial(would_match_view, self))
+        return [
+            path("refusals/", refusals, name="triggers_inbox_refusals"),
+            path("<path:object_id>/refusals/", refusals, name="triggers_inbox_refusals_of"),
+            path("<path:object_id>/keys/<uuid:key_id>/revoke/", revoke, name="triggers_inbox_key_revoke"),
+            path("<path:object_id>/would-match/", trying, name="triggers_inbox_would_match"),
+            *super().get_urls(),
+        ]
 
     @property
     def deeds(self) -> tuple[Deed, ...]:  # type: ignore[override]  # one of them needs the page itself
         return (
-            Deed(
-                name="add-key",
-                label="Add key",
-                role=Role.ADMIN,
-                do=self._key_add,
-                form=KeyForm,
-                icon="key",
-                tone="primary",
-            ),
+            *auth_deeds(self),
             Deed(
                 name="switch-on",
                 label="Switch on",
@@ -211,51 +193,16 @@ class InboxAdmin(ScopedAdmin):
         )
 
 
-def curl(inbox: Inbox, key: str = "YOUR-KEY") -> str:
-    """A message to try it out with."""
-    opened = f" \\\n  -H 'x-api-key: {key}'" if inbox.access == InboxAccess.KEY else ""
-    return (
-        f"curl {address_of(inbox)}{opened} \\\n  -H 'Content-Type: application/json' \\\n"
-        '  -d \'{"hello": "world"}\''
-    )
-
-
 def surroundings(inbox: Inbox) -> dict[str, Any]:
-    """Its address, keys and refusals."""
-    day_ago = timezone.now() - timedelta(hours=HOURS)
+    """Its address, what opens it, and its refusals."""
+    rows = auth_rows(inbox)
+    valid = [row["auth"] for row in rows if row["state"] == "valid"]
+    user = next((auth.username for auth in valid if auth.kind == AuthKind.BASIC), "")
     return {
-        "address": address_of(inbox),
+        "address": howto.address_of(inbox),
         "open_to_all": inbox.access == InboxAccess.NONE,
-        "example": curl(inbox),
-        "key_rows": inbox.auths.order_by("revoked_at", "-created_at"),
-        "refusals": inbox.refusals.order_by("-id")[:REFUSALS],
-        "refusal_counts": inbox.refusal_counts.filter(hour__gte=day_ago).order_by("-hour", "-count")[:HOURS],
-        "now": timezone.now(),
+        "examples": howto.examples(inbox, {auth.kind for auth in valid}, user),
+        "auth_rows": rows,
+        "reasons": reasons(Inbox.objects.filter(pk=inbox.pk), hours=HOURS),
+        "modes_told": modes_told(inbox),
     }
-
-
-def revoke_view(model_admin: InboxAdmin, request: HttpRequest, object_id: str, key_id: Any) -> HttpResponse:
-    inbox = model_admin.object_or_404(request, object_id)
-    if not model_admin.may(request, Role.ADMIN, inbox):
-        raise PermissionDenied
-    key = InboxAuth.objects.filter(pk=key_id, inbox=inbox).select_related("inbox", "project").first()
-    if key is None:
-        raise Http404
-    back = HttpResponseRedirect(model_admin.url_of("change", inbox.pk))
-    question = Deed(
-        name="revoke",
-        label=f"Revoke “{key.name}”",
-        role=Role.ADMIN,
-        do=lambda *_: "",
-        ask="Messages that come with this key are refused from now on. This cannot be undone.",
-        tone="danger",
-    )
-    if request.method != "POST":
-        return model_admin.question_page(request, inbox, deed=question, form=None)
-    try:
-        inbox_key_revoke(key=key, by=actor_of(request))
-    except PlatformError as error:
-        messages.error(request, error.message)
-    else:
-        messages.success(request, f"“{key.name}” opens nothing any more.")
-    return back

@@ -1,7 +1,7 @@
 """Triggers, inboxes, messages, slots, and the clock that rings for them."""
 
 from triggers.models.clock import ClockRing
-from triggers.models.inbox import Inbox, InboxAuth, Refusal, RefusalCount
+from triggers.models.inbox import Inbox, InboxAuth, InboxSecret, RateBucket, Refusal, RefusalCount
 from triggers.models.message import IdempotencyKey, Message, MessagePayload
 from triggers.models.slot import Slot, SlotState
 from triggers.models.trigger import (
@@ -25,8 +25,10 @@ __all__ = [
     "IdempotencyKey",
     "Inbox",
     "InboxAuth",
+    "InboxSecret",
     "Message",
     "MessagePayload",
+    "RateBucket",
     "Refusal",
     "RefusalCount",
     "ScheduleKind",

@@ -4,39 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from unfold.widgets import UnfoldAdminEmailInputWidget
 
-from openfn_platform.common.errors import Invalid
 from openfn_platform.projects.actors import actor_of
+from openfn_platform.projects.admin.invitation import open_invitations
 from openfn_platform.projects.adminbase import ScopedAdmin
 from openfn_platform.projects.badges import badge, when
 from openfn_platform.projects.deeds import Deed
-from openfn_platform.projects.membering import member_add, member_change, member_remove
-from openfn_platform.projects.models import Membership, Role, User
-
-
-class NewMemberForm(forms.ModelForm):  # type: ignore[type-arg]  # stubs want a parameter the class does not take
-    email = forms.EmailField(
-        label="E-mail address",
-        widget=UnfoldAdminEmailInputWidget,
-        help_text="With which the person logs in here.",
-    )
-
-    class Meta:
-        model = Membership
-        fields = ("project", "role", "may_see_data", "failure_mail")
-
-    field_order = ("project", "email", "role", "may_see_data", "failure_mail")
+from openfn_platform.projects.membering import member_change, member_remove
+from openfn_platform.projects.models import Membership, Role
+from openfn_platform.projects.second_factors import factor_reset, has_factor
 
 
 def _remove(request: HttpRequest, membership: Membership, _values: dict[str, Any]) -> HttpResponse:
     member_remove(membership=membership, by=actor_of(request))
     messages.success(request, f"{membership.user} no longer belongs to {membership.project}.")
     return HttpResponseRedirect(reverse("admin:projects_membership_changelist"))
+
+
+def _reset_factor(request: HttpRequest, membership: Membership, _values: dict[str, Any]) -> str:
+    factor_reset(person=membership.user, by=actor_of(request))
+    return f"{membership.user} has no second factor any more, was logged out everywhere, and got a mail about it."
 
 
 @admin.register(Membership)
@@ -48,6 +39,7 @@ class MembershipAdmin(ScopedAdmin):
     search_fields = ("user__email", "user__name")
     ordering = ("user__email",)
     fields = ("role", "may_see_data", "failure_mail")
+    list_before_template = "workspace/accounts/invitations.html"
     deeds = (
         Deed(
             name="remove",
@@ -57,6 +49,17 @@ class MembershipAdmin(ScopedAdmin):
             ask=lambda membership: f"{membership.user} will no longer find anything of {membership.project}.",
             tone="danger",
             icon="person_remove",
+        ),
+        Deed(
+            name="reset-second-factor",
+            label="Reset second factor",
+            role=Role.OWNER,
+            do=_reset_factor,
+            applies=lambda membership: has_factor(membership.user),
+            ask="Only if it was lost, and you are sure who asks: whoever knows the password gets in with it alone. "
+            "The person is told by mail.",
+            tone="danger",
+            icon="phonelink_erase",
         ),
     )
 
@@ -82,34 +85,22 @@ class MembershipAdmin(ScopedAdmin):
     def since(self, membership: Membership) -> str:
         return when(membership.created_at)
 
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        if obj is None:
-            kwargs.update(form=NewMemberForm, fields=("project", "role", "may_see_data", "failure_mail"))
-        return super().get_form(request, obj, change, **kwargs)
-
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        if obj is None:
-            return [(None, {"fields": NewMemberForm.field_order})]
-        return super().get_fieldsets(request, obj)
-
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        by, given = actor_of(request), form.cleaned_data
-        chosen = {
-            "role": Role(given["role"]),
-            "may_see_data": given["may_see_data"],
-            "failure_mail": given["failure_mail"],
-        }
-        if change:
-            member_change(membership=Membership.objects.get(pk=obj.pk), by=by, **chosen)
-            return
-        person = User.objects.filter(email=given["email"].lower(), is_active=True).first()
-        if person is None:
-            raise Invalid(
-                "Nobody with that address can log in here yet; whoever runs this installation can add them.",
-                field="email",
-            )
-        obj.__dict__.update(member_add(project=given["project"], user=person, by=by, **chosen).__dict__)
+        given = form.cleaned_data
+        member_change(
+            membership=Membership.objects.get(pk=obj.pk),
+            by=actor_of(request),
+            role=Role(given["role"]),
+            may_see_data=given["may_see_data"],
+            failure_mail=given["failure_mail"],
+        )
 
-    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
-        messages.success(request, f"{obj.user} belongs to {obj.project} now.")
-        return HttpResponseRedirect(reverse("admin:projects_membership_changelist"))
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """Nobody is added: people are invited, and come in when they accept."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        return HttpResponseRedirect(reverse("admin:projects_invitation_add"))
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        waiting = open_invitations(request) if self.may(request, Role.ADMIN) else []
+        return super().changelist_view(request, {**(extra_context or {}), "invitations": waiting})

@@ -24,15 +24,22 @@ SETTINGS = (
     "time_zone",
     "max_concurrency",
     "max_waiting",
+    "messages_per_minute",
+    "messages_burst",
     "max_body_bytes",
     "mail_shows_text",
+    "keeps_payloads",
     "allowed_hosts",
+    "mfa_required",
 )
 
 LABELS = {
     "max_concurrency": "Runs at once",
     "max_waiting": "Runs waiting at most",
+    "messages_per_minute": "Messages a minute at most",
+    "messages_burst": "Of these at once",
     "max_body_bytes": "Largest message",
+    "keeps_payloads": "Keep messages and states",
     "mail_shows_text": "Mails quote the error’s text",
 }
 
@@ -52,9 +59,21 @@ class ProjectAdmin(ScopedAdmin):
     search_fields = ("name", "key")
     fieldsets = (
         (None, {"fields": ("name", "description", "time_zone", "environment")}),
-        ("Limits", {"fields": ("max_concurrency", "max_waiting", "max_body_bytes")}),
+        (
+            "Limits",
+            {
+                "fields": (
+                    "max_concurrency",
+                    "max_waiting",
+                    "messages_per_minute",
+                    "messages_burst",
+                    "max_body_bytes",
+                )
+            },
+        ),
         # How long what is kept is changed on the page of retention: it asks before anything goes.
-        ("Personal data", {"fields": ("mail_shows_text",)}),
+        ("Personal data", {"fields": ("keeps_payloads", "mail_shows_text")}),
+        ("Log-ins", {"fields": ("mfa_required",)}),
         ("Network", {"fields": ("allowed_hosts",)}),
     )
     deeds = (
@@ -75,6 +94,8 @@ class ProjectAdmin(ScopedAdmin):
 
     @admin.display(description="kept")
     def kept(self, project: Project) -> str:
+        if not project.keeps_payloads:
+            return f"no bodies, history {project.history_days}"
         return f"bodies {project.payload_days} days, history {project.history_days}"
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -9,12 +9,15 @@ from django.contrib import admin
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldBooleanSwitchWidget
 
+from openfn_platform.common.text import plural
 from openfn_platform.projects.actors import actor_of
 from openfn_platform.projects.adminbase import ScopedAdmin
 from openfn_platform.projects.badges import EMPTY, badge, when
 from openfn_platform.projects.deeds import Deed
 from openfn_platform.projects.models import Role, User
 from openfn_platform.projects.people import person_change, person_create, person_password_set, person_switch
+from openfn_platform.projects.second_factors import factor_reset, has_factor
+from openfn_platform.projects.sessions import sessions_end
 
 PASSWORD_HELP = "At least 12 characters; a few words in a row are good."  # noqa: S105 - a sentence, not a password
 
@@ -63,6 +66,16 @@ def _set_password(request: HttpRequest, person: User, values: dict[str, Any]) ->
     return f"{person} has a new password."
 
 
+def _reset_factor(request: HttpRequest, person: User, _values: dict[str, Any]) -> str:
+    factor_reset(person=person, by=actor_of(request))
+    return f"{person} has no second factor any more, was logged out everywhere, and got a mail about it."
+
+
+def _log_out(request: HttpRequest, person: User, _values: dict[str, Any]) -> str:
+    count = sessions_end(person=person, by=actor_of(request), why="wanted by an administrator")
+    return f"{person} is logged out everywhere ({plural(count, 'session')})."
+
+
 @admin.register(User)
 class UserAdmin(ScopedAdmin):
     superusers_only = True
@@ -79,6 +92,25 @@ class UserAdmin(ScopedAdmin):
             do=_set_password,
             form=PasswordForm,
             icon="password",
+        ),
+        Deed(
+            name="log-out",
+            label="Log out everywhere",
+            role=Role.OWNER,
+            do=_log_out,
+            applies=lambda person: person.sessions.exists(),
+            icon="logout",
+        ),
+        Deed(
+            name="reset-second-factor",
+            label="Reset second factor",
+            role=Role.OWNER,
+            do=_reset_factor,
+            applies=has_factor,
+            ask="Only if it was lost, and you are sure who asks: whoever knows the password gets in with it alone. "
+            "The person is told by mail.",
+            tone="danger",
+            icon="phonelink_erase",
         ),
         Deed(
             name="switch-off",

@@ -4,6 +4,6 @@ An app's own pages live in the app. What needs to look up from there (a job's ru
 registered here, as a subclass of the app's page.
 """
 
-from openfn_platform.workspace.admin import clock, foreign, job, trigger, workflow
+from openfn_platform.workspace.admin import clock, foreign, job, person, trigger, workflow
 
-__all__ = ["clock", "foreign", "job", "trigger", "workflow"]
+__all__ = ["clock", "foreign", "job", "person", "trigger", "workflow"]

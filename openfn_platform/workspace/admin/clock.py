@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
+from openfn_platform.projects.actors import actor_of
 from openfn_platform.projects.adminbase import ScopedAdmin
 from openfn_platform.projects.current import projects_of
 from openfn_platform.workspace.pulse import pulse
@@ -34,7 +35,7 @@ class ClockAdmin(ScopedAdmin):
             **self.page_context(request, title="Clock and workers"),
             "opts": None,  # else the header would call it by the table's name
             "model_admin": None,
-            "pulse": pulse(),
+            "pulse": pulse(actor=actor_of(request)),
             "require_sandbox": settings.REQUIRE_SANDBOX,
         }
         return TemplateResponse(request, "workspace/clock.html", context)

@@ -13,7 +13,7 @@ from django.http import Http404, HttpRequest
 from jobs.models import Workflow
 from openfn_platform.common.models import as_uuid
 from openfn_platform.projects.actors import actor_of
-from openfn_platform.projects.auditing import audit
+from openfn_platform.projects.auditing import payload_opened
 from openfn_platform.projects.models import Project
 from openfn_platform.workspace.triggerpage.trying import MOST
 from triggers.examples.catalogue import Example, example_named
@@ -85,12 +85,8 @@ def _from_message(model_admin: Any, request: HttpRequest, workflow: Workflow) ->
         payload = MessagePayload.objects.filter(message_id=message.pk).only("body").first()
     if payload is None:
         return Start(problem="The body of that message was erased.")
-    audit(
-        "data opened",
-        actor_of(request),
-        project=workflow.project,
-        target=message,
-        changes={"shown": "body, to make a trigger"},
+    payload_opened(
+        actor_of(request), project=workflow.project, target=message, part="body, to make a trigger"
     )
     sample = json.dumps(payload.body, indent=2, ensure_ascii=False)
     if len(sample) > MOST:

@@ -69,7 +69,7 @@ def test_files_are_for_those_who_may_see_data_and_are_never_shown_by_the_browser
     response = logged_in(people.operator).get(page(run, file))
     assert response["Content-Disposition"].startswith("attachment")
     assert CANARY in text_of(response)
-    assert AuditEntry.objects.filter(action="data opened", object_id=str(run.pk)).count() == 1
+    assert AuditEntry.objects.filter(action="payload opened", object_id=str(run.pk)).count() == 1
 
 
 def test_opening_data_is_audited_and_looking_at_code_is_not(place):
@@ -78,9 +78,16 @@ def test_opening_data_is_audited_and_looking_at_code_is_not(place):
     client = logged_in(operator)
     client.get(page(run, query="?show=input"))
     client.get(page(run, query="?show=code"))
-    client.get(page(run, "log"))  # goes on where the page began
-    entries = AuditEntry.objects.filter(action="data opened")
-    assert [(entry.actor, entry.changes) for entry in entries] == [(operator, {"shown": "input"})]
+    client.get(page(run, query="?show=input"))
+    for after in range(5):
+        client.get(page(run, "log", f"?after={after}"))  # as the page does while one looks on
+    entries = AuditEntry.objects.filter(action="payload opened").order_by("id")
+    assert [(entry.actor, entry.changes) for entry in entries] == [
+        (operator, {"part": "input"}),
+        (operator, {"part": "log"}),
+    ]
+    assert all(entry.opened and entry.address == "127.0.0.1" for entry in entries)
+    assert all(entry.object_name == run.job.name for entry in entries)
 
 
 def test_what_jobs_and_partners_say_is_text_and_never_markup(place):
@@ -304,7 +311,7 @@ def test_the_page_costs_the_same_however_large_its_work_order_is(place):
 
 
 def test_counting_stops_where_nobody_pages(place, monkeypatch):
-    monkeypatch.setattr("runs.admin.pages.MOST_COUNTED", 3)
+    monkeypatch.setattr("openfn_platform.projects.adminpaging.MOST_COUNTED", 3)
     job = place.job()
     for _ in range(5):
         ended_run(place, job)

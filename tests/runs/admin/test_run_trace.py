@@ -115,7 +115,7 @@ def test_an_opened_exchange_shows_its_bodies_laid_out(place, sent, pretty):
         ({}, "There was no body."),
         ({"request_bytes": 9, "over_budget": True}, "the room for bodies of this run, 1 MB, was used up"),
         ({"request_bytes": 9, "write": False}, "only when the job says so"),
-        ({"request_bytes": 9}, "it is no text, or older than"),
+        ({"request_bytes": 9}, "it is no text, or the project keeps"),
         (
             {"request_body": "x", "request_bytes": 90_000, "request_cut": True},
             "the first 65.5 kB of 90.0 kB are kept",
@@ -178,11 +178,11 @@ def test_traces_are_for_those_who_may_see_data_and_opening_one_is_audited(place)
     for what in ("timeline", "exchange"):
         assert outsider.get(page(run, what, "?seq=1")).status_code == 404
     assert CANARY in text_of(logged_in(people.operator).get(page(run, "exchange", "?seq=1")))
-    entry = AuditEntry.objects.filter(action="data opened").latest("id")
+    entry = AuditEntry.objects.filter(action="payload opened").latest("id")
     assert (entry.actor, entry.object_id, entry.changes) == (
         people.operator,
         str(run.pk),
-        {"shown": "exchange 1"},
+        {"part": "exchange 1"},
     )
 
 

@@ -229,7 +229,8 @@ def test_an_exchange_opens_in_place_and_on_a_page_of_its_own_and_both_are_audite
         text = text_of(client.get(f"{SENT}{exchange.pk}/{what}/"))
         assert f"&quot;name&quot;: &quot;{CANARY}&quot;" in text
         assert "EAT" in text, "in the time of the project"
-    assert AuditEntry.objects.filter(action="data opened", object_id=str(exchange.pk)).count() == 2
+    entry = AuditEntry.objects.get(action="payload opened", object_id=str(exchange.pk))
+    assert (entry.object_name, entry.opened) == ("Exchange", True), "its address may name a patient"
     assert client.post(f"{SENT}{exchange.pk}/change/", {}).status_code == 403
 
 

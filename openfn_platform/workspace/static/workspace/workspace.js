@@ -17,6 +17,15 @@ document.addEventListener("click", async (event) => {
     setTimeout(() => (copy.textContent = before), 1500);
   }
 
+  const save = event.target.closest("[data-save]");
+  if (save) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([document.querySelector(save.dataset.save).textContent], { type: "text/plain" }));
+    link.download = save.dataset.saveAs;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  }
+
   const select = event.target.closest("[data-select]");
   if (select) select.select();
 

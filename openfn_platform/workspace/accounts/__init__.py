@@ -1,0 +1,1 @@
+"""Logging in and out, and the pages of one's own account."""

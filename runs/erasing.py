@@ -35,9 +35,9 @@ from runs.models import (
     SearchState,
     WorkOrder,
 )
+from runs.payload_wiping import ACTIVE, Wiped, payload_wipe
 from runs.retention.batches import column, execute, rows
 from runs.selectors.exchanges import origin
-from runs.payload_wiping import ACTIVE, Wiped, payload_wipe
 
 AT_ONCE = 100  # work orders of one transaction
 _LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # none that is taken for another

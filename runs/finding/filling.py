@@ -19,9 +19,9 @@ from runs.finding.terms import rows_of
 from runs.finding.texts import mail_texts, message_texts, run_texts
 from runs.models import Housekeeping, Notification, Run, SearchPlace, SearchText
 from runs.models.run import FINAL_STATES
+from runs.payload_wiping import words_forget
 from runs.retention.batches import column
 from runs.retention.policy import floor
-from runs.payload_wiping import words_forget
 from triggers.models import Message
 
 AT_ONCE = 100

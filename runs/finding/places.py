@@ -40,8 +40,8 @@ from runs.models import (
     StateKind,
 )
 from runs.models.run import FINAL_STATES
-from runs.retention.batches import execute
 from runs.payload_wiping import words_forget
+from runs.retention.batches import execute
 from triggers.models import Message
 
 MOST_FOUND = 10_000  # of one place: who is in more is no person
@@ -264,7 +264,9 @@ class AuditEntries(Place):
         rows = AuditEntry.objects.filter(project=asked.project)
         rows = rows.alias(said=Concat(Cast("changes", TextField()), Value(" "), "object_name"))
         rows = rows.filter(_like(asked, "said")).order_by("id")
-        for key, at, action, *said in rows.values_list("pk", "at", "action", "object_name", "changes").iterator():
+        for key, at, action, *said in rows.values_list(
+            "pk", "at", "action", "object_name", "changes"
+        ).iterator():
             if asked.in_texts(map(_text, said)):
                 yield Hit(ref=str(key), title=f"Entry of the audit: {action}", at=at)
 
@@ -274,7 +276,9 @@ class AuditEntries(Place):
 
     def erase(self, refs: Sequence[str], *, marker: str, asked: Asked | None) -> int:
         with erasing():
-            return AuditEntry.objects.filter(pk__in=refs).update(object_name=marker, changes={"erased": marker})
+            return AuditEntry.objects.filter(pk__in=refs).update(
+                object_name=marker, changes={"erased": marker}
+            )
 
 
 def _text(value: Any) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
-from runs.retention.batches import Batch, Slice, batch, column, execute, locked, page, rows
 from runs.payload_wiping import ACTIVE, states_held, words_forget
+from runs.retention.batches import Batch, Slice, batch, column, execute, locked, page, rows
 
 _ENDED = """
 SELECT o.id FROM work_order o WHERE o.id = ANY(%(ids)s) AND o.last_activity_at < %(before)s

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from runs.retention.batches import Batch, Slice, batch, column, execute, locked, page
 from runs.payload_wiping import ACTIVE, payload_wipe, words_forget
+from runs.retention.batches import Batch, Slice, batch, column, execute, locked, page
 
 _WHOLE = "SELECT id FROM run WHERE id = ANY(%s) AND wiped_at IS NULL"
 _BUSY = """

@@ -9,9 +9,9 @@ from django.db import connection
 
 from openfn_platform.common.ids import uuid7
 from runs.models import HttpExchange, LogLine, OnceMark, Run, State, StateKind, WorkOrder
+from runs.payload_wiping import AT_ONCE, Wiped, payload_wipe
 from runs.starting import Input, job_start
 from runs.states import state_store
-from runs.payload_wiping import AT_ONCE, Wiped, payload_wipe
 from tests.flows.canary import everything_stored
 from tests.flows.world import Engine, World
 from triggers.models import Message, MessagePayload

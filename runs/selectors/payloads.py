@@ -57,7 +57,7 @@ def state_payload(*, state_id: uuid.UUID | None) -> Payload | None:
     )
     if row is None:
         return GONE
-    head: bytes | None = row.head
+    head: Any = row.head  # null where it was wiped
     if head is None:
         return gone(row.name)
     raw = _beginning(row.codec, bytes(head), SHOWN)

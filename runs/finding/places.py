@@ -262,7 +262,9 @@ class AuditEntries(Place):
 
     def find(self, asked: Asked) -> Iterator[Hit]:
         rows = AuditEntry.objects.filter(project=asked.project)
-        rows = rows.alias(said=Concat(Cast("changes", TextField()), Value(" "), "object_name"))
+        rows = rows.alias(
+            said=Concat(Cast("changes", TextField()), Value(" "), "object_name", output_field=TextField())
+        )
         rows = rows.filter(_like(asked, "said")).order_by("id")
         for key, at, action, *said in rows.values_list(
             "pk", "at", "action", "object_name", "changes"

@@ -2,7 +2,9 @@
 
 python -m benchmarks.sender PORT ADDRESS DOOR SECONDS CONNECTIONS [PER_SECOND]
 
-DOOR is `key:TEXT`, `basic:USER:PASSWORD` or `hmac:whsec_…`. With PER_SECOND they post so many in all, and what an answer took counts from when its message was due. A process of its own, so that it shares no interpreter with what it measures. Prints one JSON object.
+DOOR is `key:TEXT`, `basic:USER:PASSWORD` or `hmac:whsec_…`. With PER_SECOND they post so many in all, and what an
+answer took counts from when its message was due. A process of its own, so that it shares no interpreter with what it
+measures. Prints one JSON object.
 """
 
 from __future__ import annotations

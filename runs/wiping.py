@@ -1,7 +1,7 @@
 """Wiping: what was said goes, that something happened stays.
 
-The one place that takes bodies, states, logs and traces away: for projects that keep no payloads, for retention and
-for erasing a person. Rows, times, outcomes, sizes and counts are kept, so that history and statistics still add up;
+Takes bodies, states, logs and traces away, for retention and for erasing a person; projects that keep no payloads are
+wiped by `runs.wiping`, as soon as nothing needs them any more. Rows, times, outcomes, sizes and counts are kept, so that history and statistics still add up;
 of an exchange it stays known which system was spoken to, how and when. Saved inputs and memories are not wiped here:
 they are nobody's past, somebody keeps them on purpose.
 """

@@ -12,15 +12,18 @@ Places whose rows belong to runs erase nothing themselves: what came of one even
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from django.db.models import Q
+from django.db.models import Q, TextField, Value
+from django.db.models.functions import Cast, Concat
 
-from openfn_platform.projects.models import Project
+from openfn_platform.projects.audit_upkeep import erasing
+from openfn_platform.projects.models import AuditEntry, Project
 from runs.finding.terms import PHONE_MARK, Term, matched, query_of, rows_of
 from runs.finding.texts import mail_texts, message_texts, run_texts, state_pieces
 from runs.models import (
@@ -237,7 +240,7 @@ class EchoMarks(Place):
     name, label = "echo", "Echo marks"
 
     def find(self, asked: Asked) -> Iterator[Hit]:
-        rows = EchoMark.objects.filter(project=asked.project).filter(_ids_like(asked))
+        rows = EchoMark.objects.filter(project=asked.project).filter(_like(asked, "record"))
         for key, at, system, record in rows.values_list("pk", "at", "system", "record").iterator(
             chunk_size=5_000
         ):
@@ -252,14 +255,46 @@ class EchoMarks(Place):
         return execute(sql, [marker, [int(ref) for ref in refs]])
 
 
-def _ids_like(asked: Asked) -> Q:
-    """Those that the database cannot rule out: there may be millions, and hardly any is looked at closer."""
-    wanted = Q(record__regex="[^ -~]")  # other letters than those of the words that were looked for
+class AuditEntries(Place):
+    """What deeds changed, and how things were called. Who did them and when cannot be changed."""
+
+    name, label = "audit", "Audit"
+
+    def find(self, asked: Asked) -> Iterator[Hit]:
+        rows = AuditEntry.objects.filter(project=asked.project)
+        rows = rows.alias(
+            said=Concat(Cast("changes", TextField()), Value(" "), "object_name", output_field=TextField())
+        )
+        rows = rows.filter(_like(asked, "said")).order_by("id")
+        for key, at, action, *said in rows.values_list(
+            "pk", "at", "action", "object_name", "changes"
+        ).iterator():
+            if asked.in_texts(map(_text, said)):
+                yield Hit(ref=str(key), title=f"Entry of the audit: {action}", at=at)
+
+    def texts(self, ref: str) -> Iterator[str]:
+        for row in AuditEntry.objects.filter(pk=ref).values_list("object_name", "changes"):
+            yield from map(_text, row)
+
+    def erase(self, refs: Sequence[str], *, marker: str, asked: Asked | None) -> int:
+        with erasing():
+            return AuditEntry.objects.filter(pk__in=refs).update(
+                object_name=marker, changes={"erased": marker}
+            )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _like(asked: Asked, column: str) -> Q:
+    """Rows that the database cannot rule out: there may be millions, and hardly any is looked at closer."""
+    wanted = Q(**{f"{column}__regex": "[^ -~]"})  # other letters than those of the words that were looked for
     for term in asked.terms:
         for word in (*term.whole, *term.beginnings):
-            wanted |= Q(record__icontains=word)
+            wanted |= Q(**{f"{column}__icontains": word})
         if term.phone:
-            wanted |= Q(record__regex=r"\D*".join(term.phone))
+            wanted |= Q(**{f"{column}__regex": r"\D*".join(term.phone)})
     return wanted
 
 
@@ -272,5 +307,6 @@ PLACES: tuple[Place, ...] = (
     Mails(),
     Incidents(),
     EchoMarks(),
+    AuditEntries(),
 )
 BY_NAME = {place.name: place for place in PLACES}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from openfn_platform.projects.actors import PLATFORM
+from openfn_platform.projects.audit_upkeep import pruning
+from openfn_platform.projects.auditing import audit
 from runs.retention.batches import Batch, Slice, execute, rows
 
 # Keys of all projects stand in the order in which they were made, so that one look along it finds the old ones.
@@ -42,7 +45,10 @@ def audit_entries(given: Slice) -> Batch:
     """The audit is only ever added to; pruning it by the installation's policy is the one way through."""
     found = rows(_AUDIT, [given.before, given.size])
     going = [row[0] for row in found if row[1]]
-    execute("DELETE FROM audit_entry WHERE id = ANY(%s)", [going])
+    if going:
+        with pruning():
+            execute("DELETE FROM audit_entry WHERE id = ANY(%s)", [going])
+        audit("audit pruned", PLATFORM, changes={"entries": len(going), "before": given.before})
     return Batch(cursor="", done=len(going), more=bool(going) and len(going) == given.size)
 
 

@@ -33,7 +33,6 @@ _BOUNDS = (
     "SET LOCAL statement_timeout = '10s'",
     # What is lost in a power cut is pruned once more; nobody waits for the disk meanwhile.
     "SET LOCAL synchronous_commit = off",
-    "SET LOCAL platform.pruning = 'on'",
 )
 
 Pause = Callable[[float], bool]

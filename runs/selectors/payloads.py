@@ -57,9 +57,10 @@ def state_payload(*, state_id: uuid.UUID | None) -> Payload | None:
     )
     if row is None:
         return GONE
-    if row.head is None:
+    head: Any = row.head  # null where it was wiped
+    if head is None:
         return gone(row.name)
-    raw = _beginning(row.codec, bytes(row.head), SHOWN)
+    raw = _beginning(row.codec, bytes(head), SHOWN)
     whole = row.size <= SHOWN
     text = raw.decode("utf-8", "replace")
     return _payload(

@@ -13,6 +13,7 @@ import pytest
 from django.utils import timezone
 
 from openfn_platform.common.errors import Conflict, Invalid, NotAllowed, NotFound
+from openfn_platform.projects.auditing import audit
 from openfn_platform.projects.models import AuditEntry, Membership, Role
 from runs.erasing import erasure_start
 from runs.finding.places import BY_NAME
@@ -150,9 +151,10 @@ def everywhere(world: World, engine: Engine, partner: str) -> None:
     engine.drain()
     raw = json.dumps({"data": {"name": NAME}}).encode()
     state_store(project_id=world.project.pk, kind=StateKind.SAVED, raw=raw, name=f"like {NAME}")
+    audit("job changed", world.owner, project=world.project, changes={"note": ["", f"asked by {NAME}"]})
 
 
-PLACES = {"message", "run", "exchange", "memory", "saved", "mail", "incident", "echo"}
+PLACES = {"message", "run", "exchange", "memory", "saved", "mail", "incident", "echo", "audit"}
 
 
 def test_after_an_erasure_the_whole_database_does_not_know_the_person(
@@ -162,7 +164,7 @@ def test_after_an_erasure_the_whole_database_does_not_know_the_person(
     counts = [model.objects.count() for model in (Message, MessagePayload, Run, State, LogLine, HttpExchange)]
     asked = search(world, f"{NAME}\n{PHONE}")
     assert asked.state == "done", asked.error
-    assert set(places(asked)) == PLACES == set(BY_NAME) - {"table"}
+    assert set(places(asked)) == PLACES == set(BY_NAME)
     assert "message_payload.raw" in traces(LAST, PHONE[-9:])
     done = erase(world, asked)
     assert done.state == "done"

@@ -262,14 +262,14 @@ def test_idempotency_keys_outlive_their_messages(world: World, engine: Engine) -
     assert IdempotencyKey.objects.count() == 0
 
 
-def test_the_audit_is_kept_for_three_years(world: World) -> None:
-    audit("something done", world.owner, project=world.project)
-    AuditEntry.objects.update(at=timezone.now() - timedelta(days=1_094))
+def test_the_audit_is_kept_for_three_years_and_tells_when_it_was_pruned(world: World, settings: Any) -> None:
+    entry = audit("something done", world.owner, project=world.project)
     prune()
-    assert AuditEntry.objects.count() == 1
-    AuditEntry.objects.update(at=timezone.now() - timedelta(days=1_096))
+    assert AuditEntry.objects.filter(pk=entry.pk).exists()
+    settings.AUDIT_DAYS = 0
     prune()
-    assert AuditEntry.objects.count() == 0
+    assert not AuditEntry.objects.filter(pk=entry.pk).exists()
+    assert AuditEntry.objects.latest("id").action == "audit pruned"
 
 
 # --- how it goes ----------------------------------------------------------------------------------

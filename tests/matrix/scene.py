@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -190,23 +189,6 @@ def things_of(clinic: Clinic, *, name: str = NAME, lent: ProjectCredential | Non
         ),
         "jobs.table": _table(clinic, name),
         "jobs.librarymodule": _module(clinic, name),
-        "projects.invitation": Invitation.objects.create(
-            project=clinic.project,
-            email=f"{name}.invited@example.org",
-            role=Role.VIEWER,
-            digest=os.urandom(32),
-            sent_at=timezone.now(),
-            expires_at=timezone.now() + timedelta(days=7),
-        ),
-        "axes.accessattempt": AccessAttempt.objects.create(
-            username=f"{name}@example.org",
-            ip_address="192.0.2.7",
-            failures_since_start=5,
-            get_data="",
-            post_data="",
-            http_accept="",
-            path_info="/admin/login/",
-        ),
         "triggers.refusal": Refusal.objects.create(
             project=clinic.project, inbox=clinic.inbox, status=401, code="not_authenticated", reason=name
         ),

@@ -60,7 +60,7 @@ def test_it_shows_where_somebody_is_named_with_the_words_around(place, client):
     text = text_of(client.get(page_of(search)))
     assert f"{NAME}&quot;, &quot;born&quot;: &quot;1990-02-28" in text
     assert f"/admin/triggers/message/{Message.objects.get().pk}/change/" in text
-    assert AuditEntry.objects.filter(action="data opened", object_id=str(search.pk)).count() == 1
+    assert AuditEntry.objects.filter(action="payload opened", object_id=str(search.pk)).count() == 1
 
 
 def test_while_it_looks_the_page_says_so_and_comes_again(place, client):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from urllib.parse import urlencode
 
 from django.contrib.messages import get_messages
-from django.db import connection, transaction
+from django.db import connection, reset_queries, transaction
 from django.test.utils import CaptureQueriesContext
 
 from openfn_platform.common.ids import uuid7
@@ -106,6 +106,7 @@ def _told(address: Address, things: dict[str, Any]) -> dict[str, str]:
 
 def knock(scene: Scene, actor: Actor, address: Address, method: str, whose: Whose = "theirs") -> Heard:
     client = scene.client(actor)
+    reset_queries()  # what was asked before; the list of them has an end
     with transaction.atomic():
         with CaptureQueriesContext(connection) as queries:
             told = _told(address, scene.own if whose == "own" else scene.things)
@@ -114,15 +115,19 @@ def knock(scene: Scene, actor: Actor, address: Address, method: str, whose: Whos
                 path_of(address, scene, whose),
                 urlencode(told) if method == "POST" else "",
                 content_type="application/x-www-form-urlencoded",
-                query_params=None if method == "POST" else told,
+                query_params=told,
             )
             told_later = "\n".join(str(each) for each in get_messages(answer.wsgi_request))
         transaction.set_rollback(True)
     written = {found[1] for each in queries.captured_queries if (found := _WRITES.match(each["sql"]))}
+    text = f"{readable(answer.getvalue())}\n{told_later.lower()}"
+    if answer.status_code == 401:  # which carries what was posted, so that nothing typed is lost
+        for value in told.values():
+            text = text.replace(value.lower(), "") if len(value) > 8 else text
     return Heard(
         status=answer.status_code,
         fate=fate_of(answer),
-        text=f"{readable(answer.getvalue())}\n{told_later.lower()}",
+        text=text,
         wrote=frozenset(written - _OWN),
     )
 

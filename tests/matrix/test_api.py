@@ -6,7 +6,7 @@ The table itself, every address × way × scope, and what neighbours are told, i
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 from unittest.mock import patch
@@ -63,6 +63,22 @@ def _unasked() -> ExitStack:
     return patches
 
 
+# A deed of one's own that names what is theirs: where it is sent, and what.
+WITH_THEIRS: dict[str, tuple[str, Callable[[dict[str, Any]], Any]]] = {
+    "their message": ("jobs/{job}/run", lambda things: {"message": str(things["message"])}),
+    "their run": ("jobs/{job}/run", lambda things: {"run": str(things["run"])}),
+    "their job": ("messages/{message}/reprocess", lambda things: {"jobs": [str(things["job"])]}),
+    "their job, listening": (
+        "triggers",
+        lambda things: {"name": "T", "kind": "message", "workflow": "main", "jobs": [str(things["job"])]},
+    ),
+    "theirs in a filter": (
+        "bulk",
+        lambda _things: {"deed": "retry", "filter": {"state": "failed"}, "dry_run": True},
+    ),
+}
+
+
 class Fence:
     """A clinic and its neighbour, and which rows of the table come to which place that narrows."""
 
@@ -71,7 +87,7 @@ class Fence:
         self.clinic, stranger = Clinic("Clinic"), Clinic("Stranger")
         self.things = things_of(self.clinic)
         self.caller = stranger.caller(*ALL)
-        self.job = str(stranger.job().pk)
+        self.own = {"job": str(stranger.job().pk), "message": str(stranger.message().pk)}
         self.before = {row: self.told(row) for row in self.rows()}
         self.reached: dict[Site, list[str]] = {}
         for row in self.rows():
@@ -81,14 +97,14 @@ class Fence:
                 self.reached.setdefault(site, []).append(row)
 
     def rows(self) -> list[str]:
-        """All of the table, and a job of one's own started with what is the neighbour's."""
-        return [*TABLE, "with their message", "with their run"]
+        """All of the table, and deeds of one's own with what is the neighbour's."""
+        return [*TABLE, *WITH_THEIRS]
 
     def told(self, row: str) -> tuple[int, str]:
         with transaction.atomic():
-            if row.startswith("with their "):
-                thing = row.split(" ")[-1]
-                answer = self.caller.post(f"jobs/{self.job}/run", {thing: str(self.things[thing])})
+            if row in WITH_THEIRS:
+                path, body = WITH_THEIRS[row]
+                answer = self.caller.post(path.format(**self.own), body(self.things))
             else:
                 answer = ask(self.caller, row, self.things)
             transaction.set_rollback(True)
@@ -96,6 +112,8 @@ class Fence:
 
     def learns(self, row: str) -> bool:
         status, content = self.told(row)
+        if row == "theirs in a filter" and content != self.before[row][1]:
+            return True
         known = [CANARY, *(str(thing) for thing in self.things.values())]
         return status != self.before[row][0] or any(
             mark in content and mark not in self.before[row][1] for mark in known

@@ -27,8 +27,17 @@ from tests.matrix.test_admin import ADDRESSES, as_it_should, rule_of
 
 pytestmark = pytest.mark.django_db
 METHODS = ("GET", "POST")
-# Here only names, data and ids count: a credential that was lent and is used cannot be put away.
-ON_PURPOSE = {"admin/jobs/credential/<path:object_id>/archive/"}
+# Here only names and data count, because the page is another one each time, or differs on purpose.
+ON_PURPOSE = {
+    "admin/jobs/credential/<path:object_id>/archive/",  # one that was lent and is used cannot be put away
+    "admin/account/second-factor/",  # a new key to scan
+    "admin/login/state/",  # a token against forged forms
+    "admin/login/again/",
+    "admin/projects/invitation/<path:object_id>/send-again/",  # a new link
+}
+# Narrowed twice: invitations are also asked for one by one who may decide about them.
+TWICE = {"openfn_platform/projects/admin/invitation.py"}
+SITES = [site for site in sites() if "/api/" not in site.file and site.file not in TWICE]
 Knock = tuple[Address, str, Whose]
 BY_NAME = {actor.name: actor for actor in ACTORS}
 OUTSIDER, NOBODY, VIEWER = (BY_NAME[name] for name in ("outsider", "nobody's member", "viewer"))
@@ -41,6 +50,7 @@ class Ground:
     scene: Scene
     before: dict[Knock, Heard]
     watch: Watch
+    after: dict[Knock, Heard] = field(default_factory=dict)
     reached: dict[Site, list[Knock]] = field(default_factory=dict)
 
 
@@ -53,7 +63,7 @@ def ground(django_db_setup: None, django_db_blocker: Any) -> Iterator[Ground]:
         ground = Ground(scene, before, watch)
         for each in before:
             watch.reached.clear()
-            knock(scene, OUTSIDER, *each)
+            ground.after[each] = knock(scene, OUTSIDER, *each)
             for site in watch.reached:
                 ground.reached.setdefault(site, []).append(each)
         yield ground
@@ -69,9 +79,9 @@ def all_knocks() -> Iterator[Knock]:
                 yield address, method, "own"
 
 
-def learns(ground: Ground, each: Knock) -> bool:
+def learns(ground: Ground, each: Knock, heard: Heard | None = None) -> bool:
     """Whether the stranger is told anything that he was not told before."""
-    heard, before = knock(ground.scene, OUTSIDER, *each), ground.before[each]
+    heard, before = heard or knock(ground.scene, OUTSIDER, *each), ground.before[each]
     told = heard.status != before.status or heard.lasting != before.lasting
     told = told and each[0].pattern not in ON_PURPOSE
     return told or any(mark in heard.text and mark not in before.text for mark in CANARIES)
@@ -79,10 +89,11 @@ def learns(ground: Ground, each: Knock) -> bool:
 
 @pytest.mark.parametrize("address", ADDRESSES, ids=lambda each: each.pattern)
 def test_what_happens_in_one_project_changes_nothing_that_another_sees(ground: Ground, address: Address):
-    assert not [each[1:] for each in ground.before if each[0] == address and learns(ground, each)]
+    mine = [each for each in ground.before if each[0] == address]
+    assert not [each[1:] for each in mine if learns(ground, each, ground.after[each])]
 
 
-@pytest.mark.parametrize("site", [site for site in sites() if "/api/" not in site.file], ids=str)
+@pytest.mark.parametrize("site", SITES, ids=str)
 def test_without_this_narrowing_a_stranger_would_learn_something(ground: Ground, site: Site):
     assert site in ground.reached, "nobody comes here: no page of the matrix shows what this is for"
     ground.watch.taken_out = site

@@ -22,8 +22,9 @@ from tests.matrix.sites import Site, Watch, sites, watching
 pytestmark = pytest.mark.django_db
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "TRACE")
 # Narrowed twice: the pages of *Sent* are looked up project by project, so that the index serves them; what an inbox
-# would do with a message is asked of a verb that asks for the role in its project, too.
-TWICE = {"runs/api/exchanges.py", "triggers/api/would_match.py"}
+# would do with a message is asked of a verb that asks for the role in its project, too; a bulk operation takes rows of
+# its project only.
+TWICE = {"runs/api/bulk.py", "runs/api/exchanges.py", "triggers/api/would_match.py"}
 ALL = ("intake", "read", "read-data", "operate", "deploy")
 
 

@@ -210,7 +210,7 @@ def other_methods(scene: Scene) -> None:
             assert "POST" in answer.headers["allow"]
         head = scene.inbox(b"", method="HEAD")
         assert head is not None
-        assert (head.status, head.body) == (200, b"")
+        assert (head.status, head.body) == (204, b"")
 
 
 def many_keys(scene: Scene) -> None:

@@ -17,9 +17,10 @@ from urllib.parse import quote, urlencode
 from django.apps import apps
 from django.core.management import call_command
 from django.db import connection
+from django.db.models import Model
 from django.test import Client
 
-from openfn_platform.projects.models import Membership, User
+from openfn_platform.projects.models import AuditEntry, Membership, User
 from tests.api.cast import ALL, Clinic
 from tests.api.test_scopes import things_of
 from tests.triggers.serving import Answer, Server, request_of
@@ -36,6 +37,10 @@ PROGRAMMERS_WORDS = re.compile(
 def is_sentence(text: str) -> bool:
     """For a person: it ends, it says more than a word, and nothing in it is for those who wrote the program."""
     return len(text) > 15 and text.endswith((".", "!")) and not PROGRAMMERS_WORDS.search(text)
+
+
+def our_models() -> list[type[Model]]:
+    return [model for each in OURS for model in apps.get_app_config(each).get_models()]
 
 
 @dataclass
@@ -94,13 +99,14 @@ class Scene:
         before = self.stored()
         yield
         after = self.stored()
-        assert after == before, {name for name, row in after.items() if row != before[name]}
+        changed = {name for name, row in after.items() if row != before[name]}
+        last = AuditEntry.objects.order_by("-id").values_list("action", flat=True)[:3] if changed else []
+        assert not changed, (changed, list(last))
 
     def stored(self) -> dict[str, tuple[int, int]]:
         """How many rows each table has, and which transaction was the last to write one."""
         if not self._tables:
-            found = {model._meta.db_table for each in OURS for model in apps.get_app_config(each).get_models()}
-            self._tables = sorted(found - TRACES)
+            self._tables = sorted({model._meta.db_table for model in our_models()} - TRACES)
         parts = (
             f"SELECT '{name}', count(*), coalesce(max(xmin::text::bigint), 0) FROM \"{name}\""  # noqa: S608
             for name in self._tables
@@ -115,7 +121,9 @@ def scene_build(server: Server) -> Scene:
     things = things_of(clinic)
     browser = Client(raise_request_exception=False)
     browser.force_login(_owner(clinic))
-    return Scene(server, clinic, stranger, things, clinic.token(*ALL)[1], browser)
+    scene = Scene(server, clinic, stranger, things, clinic.token(*ALL)[1], browser)
+    assert scene.get("project").status == 200  # that a token is used from a new address is noted once
+    return scene
 
 
 def _owner(clinic: Clinic) -> User:

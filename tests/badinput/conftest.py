@@ -15,11 +15,6 @@ from tests.triggers.serving import database_url, served
 HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast, and nobody logs in by password
 
 
-@pytest.fixture
-def _django_db_helper(scene: Scene) -> None:
-    """In place of pytest-django's, which would empty the database after each of these many tests."""
-
-
 @pytest.fixture(scope="module")
 def scene(
     django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory

@@ -32,7 +32,7 @@ FORMULAS = ("=cmd|' /C calc'!A0", "+1", "-1+1", "@SUM(1)", "\t=1", "\r=1")
 # Texts that the platform itself writes and reads again.
 READ_AGAIN = {
     "key", "email", "time_zone", "adaptor", "alias", "cron", "content_type", "environment", "kind", "language",
-    "password", "fingerprint", "prefix", "session_key", "session_data", "deed", "task", "code", "number", "condition",
+    "cursor", "again_from", "password", "fingerprint", "prefix", "session_key", "session_data", "deed", "task", "code", "number", "condition",
 }  # fmt: skip
 PARTS = ("log", "input", "final", "difference", "http", "problems", "code", "body", "headers", "triggers", "earlier")
 

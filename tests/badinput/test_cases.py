@@ -16,6 +16,11 @@ HOW_MANY = 74
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.fixture
+def _django_db_helper(scene: Scene) -> None:
+    """In place of pytest-django's, which would empty the database after each of these many tests."""
+
+
 def number_of(name: str) -> int:
     return int(name.split(" ")[0])
 

@@ -62,6 +62,9 @@ class DescribedSchema(AutoSchema):
             **problem_of(401, "There is no token, or it is unknown, revoked or expired."),
             **problem_of(403, "The token lacks a scope; `detail` names it."),
         }
+        if self.method in ("POST", "PUT", "PATCH"):
+            found |= problem_of(413, "The body is larger than this platform takes.")
+            found |= problem_of(415, "The body is not of a type that this address takes.")
         if isinstance(view, ProjectViewSet) and view.action in view.guarded:
             found |= problem_of(412, "Somebody changed it since it was read; nothing was changed now.")
             found |= problem_of(428, "If-Match is missing.")

@@ -8,6 +8,7 @@ problem document with a sentence. What a request changed is undone after it, so 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ from tests.badinput.scene import is_sentence
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 # An answer that ends when the run does; what it says is tried in tests/api/test_following.py.
 ENDLESS = "/api/v1/runs/{id}/log/stream"
-EXAMPLES = {GenerationMode.POSITIVE: 12, GenerationMode.NEGATIVE: 20}
+EXAMPLES = {GenerationMode.POSITIVE: 4, GenerationMode.NEGATIVE: 5}
 pytestmark = pytest.mark.django_db
 
 
@@ -60,7 +61,7 @@ def asked() -> Iterator[tuple[str, GenerationMode]]:
     for label, operation in OPERATIONS.items():
         if ENDLESS not in label:
             yield label, GenerationMode.POSITIVE
-            if operation.body or operation.query or operation.headers:
+            if operation.body or operation.query or any(each.is_required for each in operation.headers):
                 yield label, GenerationMode.NEGATIVE
 
 
@@ -101,6 +102,8 @@ def test_the_api_is_as_it_is_described(stage: tuple[dict[str, Any], str], label:
     def ask(case: Any) -> None:
         if mode == GenerationMode.POSITIVE:
             lead(case, things)
+        if isinstance(case.body, dict):  # what is tried out against a partner finds nobody
+            case.body = json.loads(json.dumps(case.body).replace(".example", ".invalid"))
         with transaction.atomic():
             answer = case.call(app=DESCRIBED.app, headers={"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"})
             case.validate_response(answer, checks=CHECKS)
@@ -137,4 +140,5 @@ def explained(answer: Any) -> None:
     assert answer.headers["content-type"] == ["application/problem+json"], answer.headers
     told = json.loads(answer.content)
     assert told["status"] == answer.status_code
-    assert is_sentence(told["detail"]), told
+    said = re.sub(r"“[^”]*”|^[^ ]*: ", "", told["detail"])  # without the names that were sent
+    assert is_sentence(said), told

@@ -19,6 +19,7 @@ from rest_framework.views import APIView
 
 from openfn_platform.common.errors import NotFound, PlatformError
 from openfn_platform.common.models import as_uuid
+from openfn_platform.projects.api.described import problem_of
 from runs.accepting import message_accept
 from runs.models import Run, WorkOrder
 from runs.replying import answer_when_done, orders_told
@@ -50,6 +51,23 @@ class TooBusy(Refused):
     code = "too_busy"
     status = 429
 
+_NO_INBOX: dict[Any, Any] = dict(problem_of(404, "There is no inbox, or no message, at this address."))
+_SHUT: dict[Any, Any] = {
+    **problem_of(401, "What should open it is missing, wrong, expired or revoked; `detail` says which."),
+    **problem_of(403, "The token lacks the scope intake."),
+}
+_REFUSED: dict[Any, Any] = {
+    **_SHUT,
+    **_NO_INBOX,
+    **problem_of(400, "The body or a header cannot be read; `detail` says where."),
+    **problem_of(409, "The inbox is switched off."),
+    **problem_of(413, "The body is larger than this inbox takes."),
+    **problem_of(415, "The body is of a type or in an encoding that is not taken."),
+    **problem_of(422, "It cannot be stored, does not fit the schema, or has the key of another message."),
+    **problem_of(429, "Too many messages; send it again after Retry-After."),
+    **problem_of(503, "Not now; nothing was stored, send it again after Retry-After."),
+}
+
 
 class InboxView(APIView):
     """Takes messages. It authenticates by the inbox's own keys, so DRF's authentication stays out of it."""
@@ -66,7 +84,7 @@ class InboxView(APIView):
         "at once, or, where it is set so, when all that was started has ended: 200, 424 when a run failed, "
         "504 when that took too long.",
         request={kind: {} for kind in TAKEN},
-        responses={code: {"type": "object"} for code in (200, 202, 424, 504)},
+        responses={**{code: {"type": "object"} for code in (200, 202, 424, 504)}, **_REFUSED},
     )
     def post(self, request: Request, address: str) -> HttpResponse:
         offer = offer_of(request.META)
@@ -119,7 +137,7 @@ class InboxView(APIView):
         operation_id="inbox_get",
         tags=["inbox"],
         summary="Whether there is an inbox, and how to post to it",
-        responses={200: {"type": "object"}},
+        responses={200: {"type": "object"}, **_NO_INBOX},
     )
     def get(self, request: Request, address: str) -> HttpResponse:
         return JsonResponse(_how_to_post(_listening(address, Offer())))
@@ -145,7 +163,7 @@ class MessageStatusView(APIView):
         operation_id="inbox_status",
         tags=["inbox"],
         summary="What became of my message",
-        responses={200: {"type": "object"}},
+        responses={200: {"type": "object"}, **_SHUT, **_NO_INBOX},
     )
     def get(self, request: Request, address: str, message: str) -> HttpResponse:
         offer = offer_of(request.META)

@@ -64,7 +64,7 @@ def test_the_schema_describes_runs_as_they_are():
     names = {parameter["name"] for parameter in described["paths"]["/api/v1/runs"]["get"]["parameters"]}
     assert {"cursor", "page_size", "state", "job", "inserted_after"} <= names
     retry = described["paths"]["/api/v1/runs/{id}/retry"]["post"]
-    assert set(retry["responses"]) == {"201", "400", "401", "403", "404", "409"}
+    assert set(retry["responses"]) == {"201", "400", "401", "403", "404", "409", "413", "415"}
     assert retry["requestBody"]["content"]["application/json"]["examples"]
 
 

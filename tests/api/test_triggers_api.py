@@ -173,7 +173,11 @@ def test_a_schedule_tells_when_it_fires_next(api: Caller, job: Job):
     ],
 )
 def test_a_schedule_that_makes_no_sense_is_refused_with_the_reason(api: Caller, job: Job, schedule, said):
-    assert said in problem(api.post("firings", {"schedule": schedule}), 422)
+    answer = api.post("firings", {"schedule": schedule})
+    assert said in problem(answer, 422)
+    field = answer.json()["field"]
+    assert field.partition(".")[0] == "schedule"
+    assert field.partition(".")[2] in {"cron", "every", "unit", "starts_at", "time_zone"}
     body = {"name": "x", "kind": "schedule", "jobs": [str(job.pk)], "schedule": schedule}
     assert said in problem(api.post("triggers", body), 422)
     assert not Trigger.objects.exists()

@@ -39,9 +39,12 @@ class Answer:
 class Server:
     port: int
 
+    def link(self, seconds: float = 15) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=seconds)
+
     def send(self, request: bytes, *, finish: bool = False, seconds: float = 15) -> Answer | None:
         """The answer to these bytes; None when it hangs up without one. `finish`: nothing more will come."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as link:
+        with self.link(seconds) as link:
             with suppress(OSError):  # it may hang up on us before it has heard everything
                 link.sendall(request)
                 if finish:

@@ -13,7 +13,7 @@ from openfn_platform.common.parameters import whole_number
 from openfn_platform.projects.api.base import ProjectViewSet, TokenView
 from openfn_platform.projects.api.described import not_found, not_now, unusable
 from openfn_platform.projects.api.scopes import scope_require
-from triggers.api.reading import schedule_spec
+from triggers.api.reading import places_named, schedule_spec
 from triggers.api.serializers import (
     MOST_FIRINGS,
     FiringsAskSerializer,
@@ -115,6 +115,7 @@ class FiringsView(TokenView):
             )
         ],
     )
+    @places_named()
     def post(self, request: Request) -> Response:
         values = self.given(FiringsAskSerializer)
         spec = schedule_spec(values["schedule"])

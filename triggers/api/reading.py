@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.db.models import Q
 from rest_framework.serializers import ValidationError
 
 from jobs.models import Job, Workflow
-from openfn_platform.common.errors import NotFound
+from openfn_platform.common.errors import NotFound, PlatformError
 from openfn_platform.common.models import as_uuid
 from openfn_platform.projects.actors import Actor
 from openfn_platform.projects.scoping import scoped
@@ -21,6 +22,32 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
     TriggerKind.SCHEDULE: ("schedule",),
     TriggerKind.FLOW: ("upstream", "scope", "event", "condition"),
 }
+
+# What the verbs call a part, and where it stands in a body.
+_PLACES = {
+    "expression": "schedule.cron",
+    "count": "schedule.every",
+    "unit": "schedule.unit",
+    "start": "schedule.starts_at",
+    "starts_at": "schedule.starts_at",
+    "at": "schedule.starts_at",
+    "tz": "schedule.time_zone",
+    "schedule_kind": "schedule.kind",
+    "catch_up": "schedule.catch_up",
+    "upstream_scope": "scope",
+}
+
+
+@contextmanager
+def places_named() -> Iterator[None]:
+    """A refusal says where in the body the mistake is."""
+    try:
+        yield
+    except PlatformError as error:
+        named = error.context.get("field")
+        if isinstance(named, str):
+            error.context["field"] = _PLACES.get(named, named)
+        raise
 
 
 def jobs_named(given: Sequence[str], *, actor: Actor, workflow: Workflow | None) -> list[Job]:

@@ -15,7 +15,7 @@ from openfn_platform.common.parameters import of_flag, of_id_or_key, of_words
 from openfn_platform.projects.api.base import ProjectViewSet
 from openfn_platform.projects.api.described import not_found, not_now, put_away, unusable
 from openfn_platform.projects.models import Role
-from triggers.api.reading import job_named, jobs_named, spec_changed, spec_new
+from triggers.api.reading import job_named, jobs_named, places_named, spec_changed, spec_new
 from triggers.api.serializers import TriggerChangeSerializer, TriggerMakeSerializer, TriggerSerializer
 from triggers.editing import trigger_archive, trigger_change, trigger_create, trigger_switch
 from triggers.models import Trigger, TriggerKind
@@ -94,6 +94,7 @@ class TriggerViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Trigger]
         responses={201: TriggerSerializer, **not_found, **not_now, **unusable},
         examples=_MADE,
     )
+    @places_named()
     def create(self, request: Request) -> Response:
         values = self.given(TriggerMakeSerializer)
         workflow = None
@@ -129,6 +130,7 @@ class TriggerViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Trigger]
             ),
         ],
     )
+    @places_named()
     def partial_update(self, request: Request, id: str) -> Response:
         self.guard_require()
         values = self.given(TriggerChangeSerializer)

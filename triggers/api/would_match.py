@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from openfn_platform.common.errors import Invalid, NotFound
 from openfn_platform.common.serializing import IdField, StrictSerializer, TextOrNull
 from openfn_platform.projects.api.base import TokenView
-from openfn_platform.projects.api.described import bad_body, not_found
+from openfn_platform.projects.api.described import bad_body, not_found, unusable
 from openfn_platform.projects.api.scopes import scope_require
 from openfn_platform.projects.models import Role
 from openfn_platform.projects.scoping import scoped
@@ -107,7 +107,7 @@ class WouldMatchView(TokenView):
         description="Which triggers would start what, and why each other would not. Nothing is stored or counted.",
         tags=["triggers"],
         request=QuestionSerializer,
-        responses={200: WouldMatchSerializer, **bad_body, **not_found},
+        responses={200: WouldMatchSerializer, **bad_body, **not_found, **unusable},
         examples=[
             OpenApiExample("JSON", value={"body": {"form": {"kind": "registration"}}}, request_only=True),
             OpenApiExample(

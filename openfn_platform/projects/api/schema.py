@@ -9,7 +9,7 @@ from drf_spectacular.utils import OpenApiParameter
 
 from openfn_platform.common.parameters import FIELDS
 from openfn_platform.projects.api.base import ProjectViewSet, TokenView
-from openfn_platform.projects.api.described import problem_of
+from openfn_platform.projects.api.described import not_found, problem_of
 
 _FIELDS = OpenApiParameter(
     FIELDS, str, description="Only these fields, separated by commas. What is left out costs nothing."
@@ -62,6 +62,11 @@ class DescribedSchema(AutoSchema):
             **problem_of(401, "There is no token, or it is unknown, revoked or expired."),
             **problem_of(403, "The token lacks a scope; `detail` names it."),
         }
+        if "{" in self.path:
+            found |= not_found
+        if self.method in ("POST", "PUT", "PATCH"):
+            found |= problem_of(413, "The body is larger than this platform takes.")
+            found |= problem_of(415, "The body is not of a type that this address takes.")
         if isinstance(view, ProjectViewSet) and view.action in view.guarded:
             found |= problem_of(412, "Somebody changed it since it was read; nothing was changed now.")
             found |= problem_of(428, "If-Match is missing.")

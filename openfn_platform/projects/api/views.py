@@ -22,7 +22,7 @@ from openfn_platform.common.parameters import (
     whole_number,
 )
 from openfn_platform.projects.api.base import ProjectViewSet
-from openfn_platform.projects.api.described import bad_body, not_found, not_now
+from openfn_platform.projects.api.described import bad_body, not_found, not_now, unusable
 from openfn_platform.projects.api.serializers import (
     AuditSerializer,
     MemberAddSerializer,
@@ -68,7 +68,7 @@ class TheProjectViewSet(RetrieveModelMixin, ProjectViewSet[Project]):
         description="Only what is given. The key stays: files and addresses depend on it.",
         tags=["project"],
         request=ProjectChangeSerializer,
-        responses={200: ProjectSerializer, **bad_body},
+        responses={200: ProjectSerializer, **bad_body, **unusable},
         examples=[
             OpenApiExample("Time zone", value={"time_zone": "Africa/Dar_es_Salaam"}, request_only=True),
             OpenApiExample("Keep less", value={"payload_days": 30, "history_days": 180}, request_only=True),
@@ -103,7 +103,7 @@ class MemberViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Membershi
         description="Somebody who can log in to this installation already. Owners are made by owners, in the admin.",
         tags=["members"],
         request=MemberAddSerializer,
-        responses={201: MemberSerializer, **bad_body, **not_now},
+        responses={201: MemberSerializer, **bad_body, **not_now, **unusable},
         examples=[
             OpenApiExample(
                 "An operator", value={"email": "amina@clinic.example", "role": "operator"}, request_only=True
@@ -128,7 +128,7 @@ class MemberViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Membershi
         summary="Change what somebody may do",
         tags=["members"],
         request=MemberChangeSerializer,
-        responses={200: MemberSerializer, **bad_body, **not_found, **not_now},
+        responses={200: MemberSerializer, **bad_body, **not_found, **not_now, **unusable},
         examples=[OpenApiExample("An editor now", value={"role": "editor"}, request_only=True)],
     )
     def partial_update(self, request: Request, id: str) -> Response:

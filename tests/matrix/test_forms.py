@@ -64,14 +64,14 @@ class Choice:
     """One field of one page that takes a thing of a project."""
 
     page: str
-    field: str
+    name: str
     thing: Callable[[Project], Any]
     also: dict[str, str] = field(default_factory=dict)  # what has no value yet
     query: str = ""  # with {workflow} of one's own
     unknown: Callable[[], Any] = lambda: str(uuid7())
 
     def __str__(self) -> str:
-        return f"{self.page.removeprefix('admin/')} {self.field} {self.query}"
+        return f"{self.page.removeprefix('admin/')} {self.name} {self.query}"
 
 
 JOB, WORKFLOW = first("jobs.Job", state="on"), first("jobs.Workflow")
@@ -137,7 +137,7 @@ def forms_on(scene: Scene, path: str) -> Iterator[Any]:
 
 def send(scene: Scene, choice: Choice, value: Any) -> Heard:
     path = path_to(scene, choice)
-    told: Told = {**filled(scene, path), **choice.also, choice.field: value}
+    told: Told = {**filled(scene, path), **choice.also, choice.name: value}
     return ask(scene, OUTSIDER, path, "POST", told)
 
 
@@ -199,7 +199,7 @@ def pages() -> Iterator[Address]:
 
 def test_no_form_with_a_choice_of_things_is_missing_here(scene: Scene):
     """A further page with such a field has to be written into the table above."""
-    known = {(choice.page, choice.field) for choice in CHOICES}
+    known = {(choice.page, choice.name) for choice in CHOICES}
     queries = {
         choice.page: {"", *(each.query for each in CHOICES if each.page == choice.page)} for choice in CHOICES
     }

@@ -121,7 +121,8 @@ def filters_of(model: str) -> dict[str, str]:
     for field in model_admin.opts.get_fields():
         if isinstance(field, ForeignKey):
             found[f"{field.name}__id__exact"] = field.related_model._meta.label_lower
-    for each in model_admin.list_filter:
+    offered: Any = model_admin.list_filter
+    for each in offered:
         related = getattr(each, "model", None)
         if related is not None:
             found[each.parameter_name] = related._meta.label_lower

@@ -20,7 +20,8 @@ from runs.notifications.refused import refusals_tell
 from runs.notifications.reminders import reminders_queue
 from tests import factories
 from tests.runs.notifications import cast
-from triggers.models import InboxAuth
+from triggers.models import Inbox, InboxAuth
+from triggers.models.inbox import AuthKind
 
 pytestmark = pytest.mark.django_db
 ROLES = (Role.OWNER, Role.ADMIN, Role.EDITOR, Role.OPERATOR, Role.VIEWER)
@@ -86,9 +87,12 @@ def all_clear(project: Project) -> None:
 
 def refusal(project: Project) -> None:
     """A key that worked is revoked, and somebody still knocks with it."""
-    _, key, _ = factories.inbox_with_key(project)
     now = timezone.now()
-    InboxAuth.objects.filter(pk=key.pk).update(
+    InboxAuth.objects.create(
+        project=project,
+        inbox=Inbox.objects.create(project=project, name="Inbox"),
+        kind=AuthKind.KEY,
+        name="tablet",
         last_used_at=now - timedelta(days=2),
         revoked_at=now - timedelta(days=1),
         refused_since=now - timedelta(hours=1),

@@ -36,6 +36,7 @@ def measure(stage: Stage) -> Iterator[Figure]:
         runs_each=RUNS_EACH,
     )
     _words_are_out(stage)
+    _table_fill(stage, world, count)
     world.on_message(job)
     for number in range(EVENTS):
         world.post({"name": NAME, "phone": PHONE, "n": number})
@@ -45,6 +46,27 @@ def measure(stage: Stage) -> Iterator[Figure]:
     stage.wait_until_done(runs=EVENTS, seconds=120)
     time.sleep(8)  # their words are taken out a few seconds later
     yield from _figures(stage, world, count)
+
+
+def _table_fill(stage: Stage, world: Any, count: int) -> None:
+    """As many rows in a table, each with its history, a third of them in letters with accents."""
+    from jobs.rows import row_set
+    from jobs.tables import table_create
+
+    table = table_create(project=world.project, name="Patients", by=world.owner)
+    row_set(table=table, key="P-0", value={"name": NAME}, by=world.owner)
+    stage.sql(
+        """INSERT INTO table_row (project_id, table_id, key, value, size)
+           SELECT %s, %s, 'P-' || n, jsonb_build_object('name', CASE WHEN n %% 3 = 0 THEN 'José Ñandú ' ELSE
+           'Jane Doe ' END || n, 'village', 'Kitgum', 'phone', '+2567' || n), 60 FROM generate_series(1, %s) AS n""",
+        world.project.pk,
+        table.pk,
+        count,
+    )
+    stage.sql(
+        """INSERT INTO table_change (project_id, table_id, key, kind, by_name, before)
+           SELECT project_id, table_id, key, 'changed', '', value FROM table_row"""
+    )
 
 
 def _words_are_out(stage: Stage) -> None:

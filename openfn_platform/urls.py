@@ -2,10 +2,14 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from runs.intake import InboxView, MessageStatusView
 
 urlpatterns = [
+    path(
+        "", RedirectView.as_view(pattern_name="admin:index", http_method_names=["get", "head"]), name="home"
+    ),
     path("inbox/<str:address>", InboxView.as_view(), name="inbox"),
     path("inbox/<str:address>/messages/<str:message>", MessageStatusView.as_view(), name="inbox-message"),
     path("api/v1/", include("openfn_platform.projects.api.urls")),

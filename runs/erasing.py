@@ -23,7 +23,8 @@ from openfn_platform.common.errors import Conflict, Invalid
 from openfn_platform.common.text import one_line
 from openfn_platform.projects.actors import By, as_actor, author_of
 from openfn_platform.projects.auditing import audit
-from runs.finding.places import BY_NAME, Asked, Place
+from runs.finding.place import Asked, Place
+from runs.finding.places import BY_NAME
 from runs.finding.searching import asked_of, require_sight
 from runs.models import (
     Erasure,

@@ -31,6 +31,12 @@ GROUPS: tuple[tuple[str, tuple[Page, ...]], ...] = (
                 "Equal failures taken together, from the first to the all-clear.",
             ),
             ("Runs", "play_circle", "runs.run", "Each execution of a job, with log, input and outcome."),
+            (
+                "Bulk operations",
+                "checklist",
+                "runs.bulkoperation",
+                "One deed to many runs or messages: how far it is.",
+            ),
             ("Messages", "inbox", "triggers.message", "Each request that arrived, kept byte for byte."),
             ("Sent", "outbox", "runs.httpexchange", "What went to which partner system, and when."),
             (

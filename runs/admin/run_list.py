@@ -20,6 +20,7 @@ from openfn_platform.projects.badges import EMPTY, badge, link
 from openfn_platform.projects.models import Role
 from runs import words
 from runs.admin import verbs
+from runs.admin.bulk import MANY, retry_begin
 from runs.admin.filters import (
     CareFilter,
     DaysFilter,
@@ -146,7 +147,7 @@ class RunList(HistoryAdmin):
 
     @admin.action(description="Retry selected", permissions=["operate"])
     def retry_selected(self, request: HttpRequest, queryset: QuerySet[Run]) -> HttpResponse | None:
-        """The last failed attempts, in order of arrival; each with its own answer."""
+        """The last failed attempts, in order of arrival; each with its own answer. Many are left to workers."""
         if "confirmed" not in request.POST:
             return self.ask(
                 request,
@@ -157,6 +158,8 @@ class RunList(HistoryAdmin):
                 "runs that have not ended, that were retried already, and failures that were handled or dismissed.",
                 label="Retry",
             )
+        if len(queryset[: MANY + 1]) > MANY:
+            return retry_begin(request, queryset, across=request.POST.get("select_across") == "1")
         self.for_each(
             request,
             self.in_order(request, queryset),

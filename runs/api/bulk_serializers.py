@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Count
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from openfn_platform.common.serializing import Flag, IdField, StrictSerializer, Text, TextOrNull, Word
-from runs.models import BulkItem, BulkOperation, Deed, ItemState
-
-MOST_REASONS = 20
+from runs.models import BulkItem, BulkOperation, Deed
+from runs.selectors.bulk import reasons_of
 
 
 class BulkSerializer(serializers.ModelSerializer[BulkOperation]):
@@ -58,9 +56,7 @@ class BulkDetailSerializer(BulkSerializer):
 
     @extend_schema_field(ReasonCountSerializer(many=True))
     def get_reasons(self, operation: BulkOperation) -> Any:
-        failed = BulkItem.objects.filter(operation=operation, state=ItemState.FAILED).values("reason")
-        found = failed.annotate(count=Count("id")).order_by("-count", "reason")[:MOST_REASONS]
-        return ReasonCountSerializer(found, many=True).data
+        return ReasonCountSerializer(reasons_of(operation), many=True).data
 
 
 class BulkItemSerializer(serializers.ModelSerializer[BulkItem]):

@@ -14,17 +14,16 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, ClassVar
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from django.db.models import Q, TextField, Value
 from django.db.models.functions import Cast, Concat
 
 from openfn_platform.projects.audit_upkeep import erasing
-from openfn_platform.projects.models import AuditEntry, Project
-from runs.finding.terms import PHONE_MARK, Term, matched, query_of, rows_of
+from openfn_platform.projects.models import AuditEntry
+from runs.finding.place import MOST_FOUND, Asked, Hit, Place
+from runs.finding.table_places import TableHistory, TableRows, TableUploads
 from runs.finding.texts import mail_texts, message_texts, run_texts, state_pieces
 from runs.models import (
     EchoMark,
@@ -44,57 +43,7 @@ from runs.retention.batches import execute
 from runs.wiping import words_forget
 from triggers.models import Message
 
-MOST_FOUND = 10_000  # of one place: who is in more is no person
 AT_ONCE = 500
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    project: Project
-    terms: tuple[Term, ...]
-
-    @property
-    def query(self) -> str:
-        return query_of(self.terms)
-
-    def in_texts(self, texts: Iterable[str]) -> bool:
-        return any(matched(self.terms, row.split()) for row in rows_of(texts))
-
-    def hinted(self, text: str) -> bool:
-        """Whether any word of them is in it: for what is no text but a name, where half of a name is enough."""
-        words = set(" ".join(rows_of([text])).split())
-        return any(
-            term.whole & words
-            or (term.phone and f"{PHONE_MARK}{term.phone}" in words)
-            or any(word.startswith(term.beginnings) for word in words if term.beginnings)
-            for term in self.terms
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hit:
-    """Where the person is named."""
-
-    ref: str
-    title: str
-    run: uuid.UUID | None = None
-    at: datetime | None = None
-
-
-class Place:
-    name: ClassVar[str]
-    label: ClassVar[str]
-    of_runs: ClassVar[bool] = False  # erased with the whole event that they belong to
-
-    def find(self, asked: Asked) -> Iterator[Hit]:
-        raise NotImplementedError
-
-    def texts(self, ref: str) -> Iterator[str]:
-        raise NotImplementedError
-
-    def erase(self, refs: Sequence[str], *, marker: str, asked: Asked | None) -> int:
-        """Take away what these rows say. `asked` is None when nobody knows any more what was looked for."""
-        raise NotImplementedError
 
 
 def _by_words(asked: Asked, place: SearchPlace) -> list[uuid.UUID]:
@@ -307,6 +256,9 @@ PLACES: tuple[Place, ...] = (
     Mails(),
     Incidents(),
     EchoMarks(),
+    TableRows(),
+    TableHistory(),
+    TableUploads(),
     AuditEntries(),
 )
 BY_NAME = {place.name: place for place in PLACES}

@@ -18,7 +18,8 @@ from openfn_platform.projects.actors import Actor, By, author_of, require
 from openfn_platform.projects.auditing import audit
 from openfn_platform.projects.models import Project, Role
 from runs.finding.filling import words_complete
-from runs.finding.places import MOST_FOUND, PLACES, Asked, Place
+from runs.finding.place import MOST_FOUND, Asked, Place
+from runs.finding.places import PLACES
 from runs.finding.terms import Term, terms_read
 from runs.models import PersonFind, PersonSearch, SearchState
 

@@ -56,7 +56,7 @@ def everything_stored() -> Iterator[tuple[str, bytes]]:
 def as_bytes(value: object) -> bytes:
     if isinstance(value, (bytes, memoryview)):
         raw = bytes(value)
-        return zstandard.ZstdDecompressor().decompress(raw) if raw.startswith(ZSTD) else raw
+        return b"".join(zstandard.ZstdDecompressor().read_to_iter(raw)) if raw.startswith(ZSTD) else raw
     if isinstance(value, (dict, list)):
         return json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass")
     return str(value).encode("utf-8", "surrogatepass")

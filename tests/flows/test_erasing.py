@@ -12,6 +12,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from jobs.models import ChangeKind, Table, TableChange, TableRow, TableUpload
+from jobs.row_history import row_changes
+from jobs.rows import row_remove, row_set, rows_set
+from jobs.tables import table_archive, table_create
+from jobs.uploads import upload_park
 from openfn_platform.common.errors import Conflict, Invalid, NotAllowed, NotFound
 from openfn_platform.projects.auditing import audit
 from openfn_platform.projects.models import AuditEntry, Membership, Role
@@ -35,7 +40,7 @@ from runs.models import (
     StateKind,
 )
 from runs.starting import Input, job_start, schedule_run_now
-from runs.states import state_store
+from runs.states import state_read, state_store
 from tests.flows.canary import everything_stored
 from tests.flows.world import Engine, World
 from triggers.models import IdempotencyKey, Message, MessagePayload
@@ -152,9 +157,31 @@ def everywhere(world: World, engine: Engine, partner: str) -> None:
     raw = json.dumps({"data": {"name": NAME}}).encode()
     state_store(project_id=world.project.pk, kind=StateKind.SAVED, raw=raw, name=f"like {NAME}")
     audit("job changed", world.owner, project=world.project, changes={"note": ["", f"asked by {NAME}"]})
+    in_tables(world)
 
 
-PLACES = {"message", "run", "exchange", "memory", "saved", "mail", "incident", "echo", "audit"}
+def in_tables(world: World) -> Table:
+    """In a key, in values, in what they were before, in a row that is gone, and in a file not yet brought in."""
+    table = table_create(project=world.project, name="Patients", by=world.owner)
+    for value in ({"name": NAME}, {"name": NAME, "village": "Kitgum"}):
+        row_set(table=table, key="7", value=value, by=world.owner)
+    row_set(table=table, key=f"{LAST}-{FIRST}", value=8, by=world.owner)
+    row_set(table=table, key=PHONE, value={"number": 7}, by=world.owner)
+    row_set(table=table, key="gone", value=f"{FIRST} and {LAST}", by=world.owner)
+    row_remove(table=table, key="gone", by=world.owner)
+    row_set(table=table, key="9", value="Somebody Else", by=world.owner)
+    lines = [f"key,name\n{number},Somebody {number}\n" for number in range(60_000)]
+    upload_park(
+        table=table,
+        name=f"{LAST}.csv",
+        chunks=[*(line.encode() for line in lines), f"7,{NAME}".encode()],
+        by=world.owner,
+    )
+    return table
+
+
+IN_TABLES = {"table-row", "table-history", "table-file"}
+PLACES = IN_TABLES | {"message", "run", "exchange", "memory", "saved", "mail", "incident", "echo", "audit"}
 
 
 def test_after_an_erasure_the_whole_database_does_not_know_the_person(
@@ -251,6 +278,59 @@ def test_what_a_sender_calls_a_message_is_kept_where_it_names_nobody(world: Worl
     assert traces(LAST) == []
 
 
+def test_a_row_goes_with_its_history_and_its_table_counts_right(world: World) -> None:
+    table = in_tables(world)
+    done = erase(world, search(world, f"{NAME}\n{PHONE}"))
+    assert traces(FIRST, LAST, PHONE[-9:]) == []
+    assert (done.counts["table-row"], done.counts["table-file"]) == (3, 1)
+    assert [row.key for row in TableRow.objects.all()] == ["9"]
+    table.refresh_from_db()
+    [left] = TableRow.objects.all()
+    assert (table.row_count, table.byte_count) == (1, left.size)
+    last = row_changes(table=table, key="7")[0]
+    assert (last.kind, last.by_name, last.before) == (
+        ChangeKind.REMOVED,
+        f"Erased: {done.number}",
+        f"Erased: {done.number}",
+    )
+
+
+def test_a_row_that_was_corrected_meanwhile_stays(world: World) -> None:
+    table = table_create(project=world.project, name="Patients", by=world.owner)
+    row_set(table=table, key="7", value=NAME, by=world.owner)
+    asked = search(world)
+    row_set(table=table, key="7", value="nobody any more", by=world.owner)
+    erase(world, asked)
+    assert TableRow.objects.get().value == "nobody any more"
+    assert TableChange.objects.filter(before=NAME).exists()  # that came after the search: one looks again
+    erase(world, search(world))
+    assert traces(LAST) == []
+    assert TableRow.objects.get().value == "nobody any more"
+
+
+def test_a_table_that_was_put_away_is_looked_into_and_emptied(world: World) -> None:
+    table_archive(table=in_tables(world), by=world.owner)
+    erase(world, search(world, f"{NAME}\n{PHONE}"))
+    assert traces(LAST) == []
+    assert not TableUpload.objects.exists()
+
+
+def test_a_saved_input_and_a_row_are_kept_where_they_were_unticked(world: World) -> None:
+    in_tables(world)
+    raw = json.dumps({"data": {"name": NAME}}).encode()
+    kept = state_store(project_id=world.project.pk, kind=StateKind.SAVED, raw=raw, name="one to try with")
+    asked = search(world)
+    row = TableRow.objects.get(key="7")
+    wanted = PersonFind.objects.filter(search=asked).exclude(place="saved").exclude(ref=str(row.pk))
+    erase(world, asked, finds=list(wanted.values_list("pk", flat=True)))
+    kept.refresh_from_db()
+    assert NAME.encode() in state_read(state_id=kept.pk)
+    row.refresh_from_db()
+    assert row.value["name"] == NAME
+    erase(world, search(world))
+    assert traces(LAST) == []
+
+
 # --- finding --------------------------------------------------------------------------------------
 
 
@@ -282,6 +362,38 @@ def test_a_name_deep_in_a_large_state_is_found(world: World, engine: Engine) -> 
     assert places(search(world)) == {"run": 1}  # it has not ended
     engine.drain()
     assert places(search(world)) == {"run": 1}
+
+
+SPELLINGS = (
+    "José Ñandú",
+    "JOSE ÑANDU",
+    "Jose\u0301 Nandu",
+    "josé_ñandú",
+    "x\nJosé\tÑandú",
+    "José,Ñandú;ŋ",
+    "JosÉ ÑANDÚ",
+)
+
+
+def test_the_database_rules_out_nobody_who_is_written_otherwise(world: World) -> None:
+    table = table_create(project=world.project, name="Patients", by=world.owner)
+    rows: dict[str, Any] = {str(number): {"name": text} for number, text in enumerate(SPELLINGS)}
+    rows["within"] = json.dumps({"name": "José Ñandú"})  # \u00e9, as a text within the text
+    rows["half"] = "José alone"
+    rows["nobody"] = "Josefine Nandus"
+    rows_set(table=table, rows=rows, by=world.owner)
+    search(world, "jose nandu")
+    refs = PersonFind.objects.filter(place="table-row").values_list("ref", flat=True)
+    found = set(TableRow.objects.filter(pk__in=map(int, refs)).values_list("key", flat=True))
+    assert found == set(rows) - {"half", "nobody"}
+
+
+def test_a_row_is_found_the_moment_it_is_there_and_not_when_it_is_gone(world: World) -> None:
+    table = table_create(project=world.project, name="Patients", by=world.owner)
+    row_set(table=table, key=FIRST, value=LAST, by=world.owner)  # the name in two halves
+    assert places(search(world)) == {"table-row": 1}
+    row_remove(table=table, key=FIRST, by=world.owner)
+    assert places(search(world)) == {"table-history": 1}
 
 
 def test_too_common_a_word_finds_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

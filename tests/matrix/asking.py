@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlencode
@@ -104,16 +105,32 @@ def _told(address: Address, things: dict[str, Any]) -> dict[str, str]:
     return told
 
 
-def knock(scene: Scene, actor: Actor, address: Address, method: str, whose: Whose = "theirs") -> Heard:
+Told = Mapping[str, str | Sequence[str]]
+
+
+def knock(
+    scene: Scene,
+    actor: Actor,
+    address: Address,
+    method: str,
+    whose: Whose = "theirs",
+    told: Told | None = None,
+) -> Heard:
+    """`told` goes into the address, or into the form that is posted, in place of what the page is told otherwise."""
+    if told is None:
+        told = _told(address, scene.own if whose == "own" else scene.things)
+    return ask(scene, actor, path_of(address, scene, whose), method, told)
+
+
+def ask(scene: Scene, actor: Actor, path: str, method: str, told: Told) -> Heard:
     client = scene.client(actor)
     reset_queries()  # what was asked before; the list of them has an end
     with transaction.atomic():
         with CaptureQueriesContext(connection) as queries:
-            told = _told(address, scene.own if whose == "own" else scene.things)
             answer = client.generic(
                 method,
-                path_of(address, scene, whose),
-                urlencode(told) if method == "POST" else "",
+                path,
+                urlencode(told, doseq=True) if method == "POST" else "",
                 content_type="application/x-www-form-urlencoded",
                 query_params=told,
             )

@@ -21,6 +21,7 @@ from openfn_platform.projects.actors import PLATFORM
 from openfn_platform.projects.models import AuditEntry, Invitation, Membership, Project, Role, User
 from runs.finding.searching import search_start
 from runs.models import (
+    BulkOperation,
     ConnectionHold,
     Erasure,
     Housekeeping,
@@ -166,6 +167,13 @@ def things_of(clinic: Clinic, *, name: str = NAME, lent: ProjectCredential | Non
         "runs.incident": incident,
         "runs.httpexchange": clinic.exchange(run),
         "runs.connectionhold": _hold(clinic, link, name),
+        "runs.bulkoperation": BulkOperation.objects.create(
+            project=clinic.project,
+            deed="dismiss",
+            parameters={"reason": name},
+            requested_by_name=f"{name} asker",
+            total=3,
+        ),
         "runs.memory": _memory(clinic, schedule, idle),
         "runs.notification": Notification.objects.create(
             project=clinic.project,

@@ -26,7 +26,8 @@ class TokenForm(forms.ModelForm):  # type: ignore[type-arg]  # stubs want a para
         initial=[Scope.READ],
         label="It may",
         help_text="Give as little as the program needs. With “deploy” you hand on a right of administrators: it makes "
-        "and replaces credentials and inbox keys. It never reads a secret, and never touches members or tokens.",
+        "and replaces credentials and inbox keys, and changes who belongs to the project, below owners. It never reads "
+        "a secret, never makes an owner, and never touches tokens.",
     )
 
     class Meta:

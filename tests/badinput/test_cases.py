@@ -9,9 +9,10 @@ from __future__ import annotations
 import pytest
 
 from tests.badinput import api_cases, inbox_cases, page_cases, text_cases
+from tests.badinput.inbox_cases import Ask
 from tests.badinput.scene import Scene
 
-CASES = {**inbox_cases.CASES, **api_cases.CASES, **page_cases.CASES, **text_cases.CASES}
+CASES: dict[str, Ask] = {**inbox_cases.CASES, **api_cases.CASES, **page_cases.CASES, **text_cases.CASES}
 HOW_MANY = 74
 pytestmark = pytest.mark.django_db(transaction=True)
 

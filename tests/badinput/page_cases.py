@@ -109,7 +109,16 @@ def code_in_a_form(scene: Scene) -> None:
 
 def questions_to_lists(scene: Scene) -> None:
     """Of those who are logged in: an anonymous one would only be sent to log in."""
-    queries: tuple[str, ...] = ("q=%00", "q=%ED%A0%80", "o=password", "o=-999", "p=1000000000", "p=x", "id__exact=x", "e=1")
+    queries: tuple[str, ...] = (
+        "q=%00",
+        "q=%ED%A0%80",
+        "o=password",
+        "o=-999",
+        "p=1000000000",
+        "p=x",
+        "id__exact=x",
+        "e=1",
+    )
     queries += ("project__name__startswith=C", "created_by__password__startswith=a", "q=" + "x" * 5_000)
     with scene.nothing_stored(but="audit_entry"):  # that somebody searched is written down
         for model in admin.site._registry:

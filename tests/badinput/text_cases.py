@@ -155,7 +155,6 @@ def recipients(scene: Scene) -> None:
             assert is_sentence(refused.value.message)
 
 
-
 CASES: dict[str, Ask] = {
     "62 codes for terminals": odd_lines,
     "63 line breaks in a subject": subjects("\nBcc: x@evil.example", "\r\nBcc: x@evil.example", "\r"),

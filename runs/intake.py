@@ -51,6 +51,7 @@ class TooBusy(Refused):
     code = "too_busy"
     status = 429
 
+
 _NO_INBOX: dict[Any, Any] = dict(problem_of(404, "There is no inbox, or no message, at this address."))
 _SHUT: dict[Any, Any] = {
     **problem_of(401, "What should open it is missing, wrong, expired or revoked; `detail` says which."),

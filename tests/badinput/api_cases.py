@@ -51,7 +51,12 @@ def texts(*names: bytes) -> Ask:
 def odd_names(scene: Scene) -> None:
     """Names are kept as one reads them, and are no ids: keys are, of small letters, and never two alike."""
     keys = []
-    for name in ("Cafe\u0301 \u202ebirths\u202c", "Caf\xe9\u200b births\ufeff", "\uff23af\xe9 births", "C\u0430f\xe9 births"):
+    for name in (
+        "Cafe\u0301 \u202ebirths\u202c",
+        "Caf\xe9\u200b births\ufeff",
+        "\uff23af\xe9 births",
+        "C\u0430f\xe9 births",
+    ):
         told = made(scene.api("POST", "workflows", {"name": name}))
         keys.append(told["key"])
         assert not set(told["name"]) & set("\u202e\u202c\u200b\ufeff\u0301")
@@ -74,7 +79,13 @@ def unknown_or_a_neighbours(scene: Scene) -> None:
 
 def many_digits(scene: Scene) -> None:
     for digits in ("9" * 23, "9" * 5_000):
-        for path in ("runs/{}", "messages/{}", "tables/{}", "jobs/{}", f"jobs/{job_of(scene).pk}/versions/{{}}"):
+        for path in (
+            "runs/{}",
+            "messages/{}",
+            "tables/{}",
+            "jobs/{}",
+            f"jobs/{job_of(scene).pk}/versions/{{}}",
+        ):
             scene.refused(scene.get(path.format(digits)), 404)
 
 
@@ -113,7 +124,11 @@ def circles(scene: Scene) -> None:
     with scene.nothing_stored():
         own = {**flow, "upstream": str(first.pk), "jobs": [str(first.pk)]}
         scene.refused(scene.api("POST", "triggers", own), 409)
-    made(scene.api("POST", "triggers", {**flow, "upstream": str(first.pk), "jobs": [str(second.pk)], "enabled": True}))
+    made(
+        scene.api(
+            "POST", "triggers", {**flow, "upstream": str(first.pk), "jobs": [str(second.pk)], "enabled": True}
+        )
+    )
     with scene.nothing_stored():
         back = {**flow, "upstream": str(second.pk), "jobs": [str(first.pk)]}
         scene.refused(scene.api("POST", "triggers", back), 409)
@@ -271,19 +286,33 @@ def many_keys(scene: Scene) -> None:
 def wrong_bodies(scene: Scene) -> None:
     """The bodies that the inbox refuses, the API refuses, too."""
     with scene.nothing_stored():
-        for raw in (b"", b"null", b"[]", b'"x"', b"{", b"\0", b'{"name": NaN}', b"\xef\xbb\xbf{", b'{"a":' * 5_000):
+        for raw in (
+            b"",
+            b"null",
+            b"[]",
+            b'"x"',
+            b"{",
+            b"\0",
+            b'{"name": NaN}',
+            b"\xef\xbb\xbf{",
+            b'{"a":' * 5_000,
+        ):
             scene.refused(scene.api("POST", "workflows", raw=raw), 400)
-
 
 
 CASES: dict[str, Ask] = {
     "1 no JSON for the API": wrong_bodies,
     "15 NUL and half a pair in names": texts(b'"a\\u0000b"', b'"\\ud800"', b'"a\0b"'),
-    "16 names that are too long or none": texts(b'"' + b"x" * 300 + b'"', b'""', b'"  "', b"7", b"null", b"[]"),
+    "16 names that are too long or none": texts(
+        b'"' + b"x" * 300 + b'"', b'""', b'"  "', b"7", b"null", b"[]"
+    ),
     "38 unknown or a neighbour's": unknown_or_a_neighbours,
     "39 many digits for an id": many_digits,
     "48 schedules that are none": schedules(
-        *({"cron": cron} for cron in ("61 * * * *", "*/0 * * * *", "* * * *", "* * * * * *", "", "x", "\u0661 * * * *"))
+        *(
+            {"cron": cron}
+            for cron in ("61 * * * *", "*/0 * * * *", "* * * *", "* * * * * *", "", "x", "\u0661 * * * *")
+        )
     ),
     "49 a schedule that never fires": schedules({"cron": "* * 31 2 *"}, {"cron": "0 0 30-31 2 *"}),
     "50 every minute": every_minute,
@@ -299,7 +328,10 @@ CASES: dict[str, Ask] = {
     "57 NUL in code": code_refused(b"x = 1\\u0000", b"\\ud800"),
     "57 a mark within": told_by_line("x = 1\ny\ufeff = 2"),
     "58 code that breaks compilers": told_by_line(
-        "x = " + "-" * 100_000 + "1", "x = " + "1+" * 20_000 + "1", "x = " + "(" * 300, "x = " + "[" * 2_000 + "]" * 2_000
+        "x = " + "-" * 100_000 + "1",
+        "x = " + "1+" * 20_000 + "1",
+        "x = " + "(" * 300,
+        "x = " + "[" * 2_000 + "]" * 2_000,
     ),
     "58 more code than anybody reads": code_refused(b"x = 1\\n" * 60_000),
     "68 names that look alike": odd_names,

@@ -222,7 +222,11 @@ def many_keys(scene: Scene) -> None:
 
 CASES: dict[str, Ask] = {
     **{name: body(*case) for name, case in BODIES.items()},
-    **{name: fine(raw) for name, raw in FINE.items() if name.split(" ")[0] in ("4", "6", "10", "11", "14", "18")},
+    **{
+        name: fine(raw)
+        for name, raw in FINE.items()
+        if name.split(" ")[0] in ("4", "6", "10", "11", "14", "18")
+    },
     **{name: body(raw, status, content_type=kind) for name, (kind, raw, status) in OTHER_BODIES.items()},
     **{name: header(*case) for name, case in HEADERS.items()},
     **{name: wire(request) for name, request in WIRE.items() if name[0].isdigit()},

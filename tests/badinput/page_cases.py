@@ -109,7 +109,16 @@ def code_in_a_form(scene: Scene) -> None:
 
 def questions_to_lists(scene: Scene) -> None:
     """Of those who are logged in: an anonymous one would only be sent to log in."""
-    queries = ("q=%00", "q=%ED%A0%80", "o=password", "o=-999", "p=1000000000", "p=x", "id__exact=x", "e=1")
+    queries: tuple[str, ...] = (
+        "q=%00",
+        "q=%ED%A0%80",
+        "o=password",
+        "o=-999",
+        "p=1000000000",
+        "p=x",
+        "id__exact=x",
+        "e=1",
+    )
     queries += ("project__name__startswith=C", "created_by__password__startswith=a", "q=" + "x" * 5_000)
     with scene.nothing_stored(but="audit_entry"):  # that somebody searched is written down
         for model in admin.site._registry:
@@ -220,10 +229,13 @@ def formulas_in_exports(scene: Scene) -> None:
             error="-1+1",
             write=True,
         )
-        for name, query in (("projects_auditentry_export", {}), ("runs_httpexchange_export", {"format": "csv"})):
-            answer = scene.browser.get(page(name), query)
-            assert answer.status_code == 200
-            no_formulas(answer.getvalue().decode(), "cmd")
+        for name, query in (
+            ("projects_auditentry_export", {}),
+            ("runs_httpexchange_export", {"format": "csv"}),
+        ):
+            sheet = scene.browser.get(page(name), query)
+            assert sheet.status_code == 200
+            no_formulas(sheet.getvalue().decode(), "cmd")
 
 
 CASES: dict[str, Ask] = {

@@ -64,7 +64,9 @@ class Scene:
     def inbox(self, body: bytes, *, path: str = "", **headers: Any) -> Answer | None:
         return self.server.send(request_of(path or self.address, body, **headers))
 
-    def api(self, method: str, path: str, body: Any = None, *, raw: bytes | None = None, **more: Any) -> Answer:
+    def api(
+        self, method: str, path: str, body: Any = None, *, raw: bytes | None = None, **more: Any
+    ) -> Answer:
         """One call with a token that may do everything; `more`: headers."""
         content = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
         more = {"authorization": f"Bearer {self.token}", "if_match": "*", **more}
@@ -108,7 +110,7 @@ class Scene:
         if not self._tables:
             self._tables = sorted({model._meta.db_table for model in our_models()} - TRACES)
         parts = (
-            f"SELECT '{name}', count(*), coalesce(max(xmin::text::bigint), 0) FROM \"{name}\""  # noqa: S608
+            f"SELECT '{name}', count(*), coalesce(max(xmin::text::bigint), 0) FROM \"{name}\""
             for name in self._tables
         )
         with connection.cursor() as cursor:

@@ -31,8 +31,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from runs.models import State
-from tests.api.cast import ALL, UNKNOWN, Clinic
-from tests.api.test_scopes import CANARY, things_of
+from tests.api.cast import ALL, CANARY, UNKNOWN, Clinic
+from tests.api.test_scopes import things_of
 from tests.badinput.conftest import HASHERS
 from tests.badinput.scene import is_sentence
 
@@ -75,7 +75,10 @@ def stage(
     with light, django_db_blocker.unblock(), transaction.atomic():
         clinic = Clinic()
         DESCRIBED.app = WSGIHandler()
-        for signal in (request_started, request_finished):  # a request does not end the connection that it shares
+        for signal in (
+            request_started,
+            request_finished,
+        ):  # a request does not end the connection that it shares
             signal.disconnect(close_old_connections)
         things = {**things_of(clinic), "address": clinic.inbox.address}
         State.objects.filter(pk=things["saved"]).update(body=b'{"data": 7}')
@@ -105,7 +108,9 @@ def test_the_api_is_as_it_is_described(stage: tuple[dict[str, Any], str], label:
         if isinstance(case.body, dict):  # what is tried out against a partner finds nobody
             case.body = json.loads(json.dumps(case.body).replace(".example", ".invalid"))
         with transaction.atomic():
-            answer = case.call(app=DESCRIBED.app, headers={"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"})
+            answer = case.call(
+                app=DESCRIBED.app, headers={"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
+            )
             case.validate_response(answer, checks=CHECKS)
             if answer.status_code >= 400:
                 explained(answer)

@@ -26,13 +26,15 @@ EXAMPLES = settings(
 )
 
 TEXTS = st.text(
-    st.one_of(st.characters(), st.sampled_from("\0\x1b\u202e\ufeff\ud800\udfff\U0010ffff\"\\")), max_size=20
+    st.one_of(st.characters(), st.sampled_from('\0\x1b\u202e\ufeff\ud800\udfff\U0010ffff"\\')), max_size=20
 )
 # As they stand in a body: not all of them are numbers, and of those not all fit anywhere.
 NUMBERS = st.one_of(
     st.integers().map(str),
     st.floats().map(repr),
-    st.sampled_from(["1e999", "-1e400", "9" * 400, "9" * 5_000, "1e-999", "-0", "0.1" + "0" * 400, "NaN", "Infinity"]),
+    st.sampled_from(
+        ["1e999", "-1e400", "9" * 400, "9" * 5_000, "1e-999", "-0", "0.1" + "0" * 400, "NaN", "Infinity"]
+    ),
 )
 
 
@@ -57,7 +59,11 @@ def deep(levels: int) -> Raw:
 
 VALUES = st.recursive(
     st.one_of(
-        st.none(), st.booleans(), TEXTS, NUMBERS.map(Raw), st.sampled_from([50, 99, 150, 3_000, 60_000]).map(deep)
+        st.none(),
+        st.booleans(),
+        TEXTS,
+        NUMBERS.map(Raw),
+        st.sampled_from([50, 99, 150, 3_000, 60_000]).map(deep),
     ),
     lambda inner: st.one_of(
         st.lists(inner, max_size=4), st.lists(st.tuples(TEXTS, inner), max_size=4).map(tuple)
@@ -97,7 +103,11 @@ WRITES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "one row": ("PUT", "tables/{table}/rows/a", ("value", "ttl", "expires_at")),
     "a start": ("POST", "jobs/{job}/run", ("data", "state", "message", "run")),
     "a member": ("POST", "members", ("email", "role", "may_see_data")),
-    "a trigger": ("POST", "triggers", ("name", "kind", "workflow", "jobs", "criteria", "schedule", "settings")),
+    "a trigger": (
+        "POST",
+        "triggers",
+        ("name", "kind", "workflow", "jobs", "criteria", "schedule", "settings"),
+    ),
 }
 FITTING = {
     "code": "x = 1",

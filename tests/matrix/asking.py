@@ -124,6 +124,7 @@ def knock(
 
 def ask(scene: Scene, actor: Actor, path: str, method: str, told: Told) -> Heard:
     client = scene.client(actor)
+    connection.queries_log.clear()  # it holds some thousands, and says so by a warning when it is full
     with transaction.atomic():
         with CaptureQueriesContext(connection) as queries:
             answer = client.generic(

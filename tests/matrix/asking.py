@@ -97,7 +97,7 @@ def _id_of(things: dict[str, Any], model: str) -> object:
     return thing.pk if thing is not None else uuid7()
 
 
-def _told(address: Address, things: dict[str, Any]) -> dict[str, str]:
+def told_usually(address: Address, things: dict[str, Any]) -> dict[str, str]:
     told = {}
     for name, value in _TOLD.get(address.pattern, {}).items():
         model, _, attribute = value.rpartition(".")
@@ -118,7 +118,7 @@ def knock(
 ) -> Heard:
     """`told` goes into the address, or into the form that is posted, in place of what the page is told otherwise."""
     if told is None:
-        told = _told(address, scene.own if whose == "own" else scene.things)
+        told = told_usually(address, scene.own if whose == "own" else scene.things)
     return ask(scene, actor, path_of(address, scene, whose), method, told)
 
 

@@ -143,7 +143,7 @@ class OfTable(ByIdOrKey):
 class RowViewSet(OfTable):
     """Rows one by one and many at once."""
 
-    needs = {"place": Role.EDITOR, "bulk": Role.EDITOR, "remove": Role.EDITOR}
+    needs = {"replace": Role.EDITOR, "bulk": Role.EDITOR, "remove": Role.EDITOR}
     shows_data: ClassVar[frozenset[str]] = frozenset({"page", "one"})
     takes = {"page": ("prefix", CURSOR, PAGE_SIZE)}
 
@@ -214,7 +214,7 @@ class RowViewSet(OfTable):
             OpenApiExample("For an hour", value={"value": 1, "ttl_seconds": 3600}, request_only=True),
         ],
     )
-    def place(self, request: Request, id: str, row: str) -> Response:
+    def replace(self, request: Request, id: str, row: str) -> Response:
         table = self.get_object()
         values = self.given(RowPutSerializer)
         absent = self._if_none_match

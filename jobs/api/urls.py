@@ -66,7 +66,7 @@ urlpatterns = [
     path("tables/<str:id>/rows", RowViewSet.as_view({"get": "page", "post": "bulk"}), name="api-table-rows"),
     path(
         "tables/<str:id>/rows/<path:row>",
-        RowViewSet.as_view({"get": "one", "put": "place", "delete": "remove"}),
+        RowViewSet.as_view({"get": "one", "put": "replace", "delete": "remove"}),
         name="api-table-row",
     ),
     path(

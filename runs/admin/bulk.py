@@ -37,7 +37,7 @@ def _cancel(request: HttpRequest, operation: BulkOperation, _values: dict[str, A
 @admin.register(BulkOperation)
 class BulkOperationAdmin(HistoryAdmin):
     page_template = "admin/runs/bulk/page.html"
-    list_display = ("state_badge", "what", "progress", "requested_by_name", "begun")
+    list_display = ("state_badge", "what", "progress", "asker", "begun")
     list_display_links = ("what",)
     deeds = (
         Button(
@@ -65,6 +65,10 @@ class BulkOperationAdmin(HistoryAdmin):
     def progress(self, operation: BulkOperation) -> SafeString:
         failed = f", {operation.failed:,} not" if operation.failed else ""
         return format_html('<span class="run-whole">{} done{}</span>', f"{operation.done:,}", failed)
+
+    @admin.display(description="by")
+    def asker(self, operation: BulkOperation) -> str:
+        return operation.requested_by_name
 
     @admin.display(description="begun")
     def begun(self, operation: BulkOperation) -> SafeString | str:

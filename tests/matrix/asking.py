@@ -97,7 +97,7 @@ def _id_of(things: dict[str, Any], model: str) -> object:
     return thing.pk if thing is not None else uuid7()
 
 
-def _told(address: Address, things: dict[str, Any]) -> dict[str, str]:
+def told_usually(address: Address, things: dict[str, Any]) -> dict[str, str]:
     told = {}
     for name, value in _TOLD.get(address.pattern, {}).items():
         model, _, attribute = value.rpartition(".")
@@ -118,7 +118,7 @@ def knock(
 ) -> Heard:
     """`told` goes into the address, or into the form that is posted, in place of what the page is told otherwise."""
     if told is None:
-        told = _told(address, scene.own if whose == "own" else scene.things)
+        told = told_usually(address, scene.own if whose == "own" else scene.things)
     return ask(scene, actor, path_of(address, scene, whose), method, told)
 
 
@@ -140,7 +140,7 @@ def ask(scene: Scene, actor: Actor, path: str, method: str, told: Told) -> Heard
     text = f"{readable(answer.getvalue())}\n{told_later.lower()}"
     if answer.status_code == 401:  # which carries what was posted, so that nothing typed is lost
         for value in told.values():
-            text = text.replace(value.lower(), "") if len(value) > 8 else text
+            text = text.replace(value.lower(), "") if isinstance(value, str) and len(value) > 8 else text
     return Heard(
         status=answer.status_code,
         fate=fate_of(answer),

@@ -97,7 +97,7 @@ def test_opening_a_log_is_written_down_once(api: Caller, clinic: Clinic):
     api.get(f"runs/{run.pk}/log")
     api.get(f"runs/{run.pk}/log", after=1)
     opened = AuditEntry.objects.filter(action="payload opened", object_id=str(run.pk))
-    assert [entry.changes for entry in opened] == [{"what": "log"}, {"what": "log"}]
+    assert [entry.changes for entry in opened] == [{"part": "log"}]
 
 
 def test_a_log_read_page_by_page_says_when_it_is_complete(api: Caller, clinic: Clinic):

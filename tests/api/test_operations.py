@@ -239,7 +239,7 @@ def test_an_input_is_saved_listed_read_and_deleted(api: Caller, clinic: Clinic):
     assert api.results("saved-inputs") == [told]
     answer = api.get(f"saved-inputs/{told['id']}/state")
     assert json.loads(answer.getvalue()) == input_of(run)
-    assert AuditEntry.objects.latest("id").changes == {"what": "saved input"}
+    assert AuditEntry.objects.latest("id").changes == {"part": "saved input"}
     assert api.send("DELETE", f"saved-inputs/{told['id']}").status_code == 204
     problem(api.get(f"saved-inputs/{told['id']}"), 404)
     assert input_of(run)["data"] == {"name": CANARY}

@@ -168,7 +168,7 @@ def test_the_audit_is_read_by_what_was_done_when_and_to_what(api: Caller, clinic
     clinic.token("read")
     opened = api.results("audit", action="payload opened")
     assert [row["object_id"] for row in opened] == [str(run.pk)]
-    assert opened[0]["changes"] == {"what": "input"}
+    assert opened[0]["changes"] == {"part": "input"}
     assert opened[0]["actor_name"].startswith("API token")
     assert api.results("audit", object_type="run", object_id=str(run.pk)) == opened
     assert api.results("audit", token=opened[0]["token"]) == opened

@@ -44,6 +44,13 @@ _TOLD: dict[str, dict[str, str]] = {
     "admin/triggers/trigger/match/": {"workflow": "jobs.workflow.pk"},
 }
 
+# Pages that look for it in the address, also where a form is posted to them.
+_IN_ADDRESS = {
+    "admin/jobs/table/<path:object_id>/row/",
+    "admin/runs/run/<path:object_id>/exchange/",
+    "admin/triggers/trigger/preview/",
+}
+
 
 @dataclass(frozen=True)
 class Heard:
@@ -119,7 +126,10 @@ def knock(
     """`told` goes into the address, or into the form that is posted, in place of what the page is told otherwise."""
     if told is None:
         told = told_usually(address, scene.own if whose == "own" else scene.things)
-    return ask(scene, actor, path_of(address, scene, whose), method, told)
+    path = path_of(address, scene, whose)
+    if method == "POST" and address.pattern in _IN_ADDRESS:
+        path = f"{path}?{urlencode(told, doseq=True)}"
+    return ask(scene, actor, path, method, told)
 
 
 def ask(scene: Scene, actor: Actor, path: str, method: str, told: Told) -> Heard:
@@ -132,7 +142,7 @@ def ask(scene: Scene, actor: Actor, path: str, method: str, told: Told) -> Heard
                 path,
                 urlencode(told, doseq=True) if method == "POST" else "",
                 content_type="application/x-www-form-urlencoded",
-                query_params=told,
+                query_params=None if method == "POST" else told,
             )
             told_later = "\n".join(str(each) for each in get_messages(answer.wsgi_request))
         transaction.set_rollback(True)

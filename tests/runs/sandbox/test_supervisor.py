@@ -207,7 +207,7 @@ def test_an_answer_of_ten_megabytes_passes_undecoded(run):
 
 def test_an_answer_that_is_too_large_is_refused_with_a_sentence(run):
     request = request_for("channel.ask('step.state', {})", state_limit=1_000)
-    ended = run("", request=request, answer=lambda *_: {"x": "y" * 100_000})
+    ended = run("", request=request, answer=lambda *_: {"x": "y" * 1_000_000})
     assert "larger than this run may receive" in ended.result.failure.message
 
 

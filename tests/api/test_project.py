@@ -171,7 +171,7 @@ def test_the_audit_is_read_by_what_was_done_when_and_to_what(api: Caller, clinic
     assert opened[0]["changes"] == {"part": "input"}
     assert opened[0]["actor_name"].startswith("API token")
     assert api.results("audit", object_type="run", object_id=str(run.pk)) == opened
-    assert api.results("audit", token=opened[0]["token"]) == opened
+    assert api.results("audit", token=opened[0]["token"], action="payload opened") == opened
     by_owner = api.results("audit", actor=str(clinic.owner.pk))
     assert by_owner
     assert all(row["actor"] == str(clinic.owner.pk) for row in by_owner)

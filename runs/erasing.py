@@ -38,7 +38,7 @@ from runs.models import (
 )
 from runs.retention.batches import column, execute, rows
 from runs.selectors.exchanges import origin
-from runs.wiping import ACTIVE, Wiped, payload_wipe
+from runs.wiping import ACTIVE, MARKED, Wiped, payload_wipe
 
 AT_ONCE = 100  # work orders of one transaction
 _LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # none that is taken for another
@@ -168,7 +168,7 @@ def _places_erase(erasure: Erasure, asked: Asked | None) -> None:
 
 def marker(erasure: Erasure) -> str:
     """What stands where something was: it names the certificate, not the person."""
-    return f"Erased: {erasure.number}"
+    return f"{MARKED}{erasure.number}"
 
 
 _ENDED = """

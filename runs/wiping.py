@@ -18,6 +18,7 @@ from django.db import connection, transaction
 Ids = Sequence[uuid.UUID]
 
 AT_ONCE = 1_000  # messages and runs of one call: a transaction that others hardly notice
+MARKED = "Erased: "  # before the number of the certificate, where something was erased on purpose
 ACTIVE = ("available", "claimed", "started")
 
 

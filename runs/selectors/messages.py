@@ -14,6 +14,7 @@ from runs.models import Run, WorkOrder
 from runs.pretty import pretty_json
 from runs.selectors.payloads import SHOWN, Payload
 from runs.selectors.trees import light
+from runs.wiping import MARKED
 from triggers.explaining import Explained, matching_explain
 from triggers.models import InboxAuth, Message, MessagePayload, Trigger
 from triggers.parsing import came_as_json
@@ -101,7 +102,8 @@ def payload_of(message: Message) -> MessagePayload | None:
 def _marker(message: Message) -> str:
     """What stands in the place of a body that was erased on purpose: the number of the certificate."""
     kept = MessagePayload.objects.filter(message_id=message.pk).values_list("raw", flat=True).first()
-    return bytes(kept).decode("utf-8", "replace")[:120] if kept else ""
+    text = bytes(kept or b"")[:120].decode("utf-8", "replace")
+    return text if text.startswith(MARKED) else ""  # never a body
 
 
 def body_payload(message: Message, *, raw: bool) -> Payload:

@@ -34,6 +34,15 @@ QUIET = {
     "jobs/oauth.py:connect_begin": "only leads to the partner; connecting is audited when it is done",
     "runs/answers.py:once_resolve": "part of deciding an unsure step, which is audited",
     "triggers/clock.py:clock_rung": "by a program, many times a minute",
+    "jobs/rows.py:who": "says who; setting and removing rows are audited",
+    "jobs/uploads.py:upload_park": "looked at before it is brought in, which is audited",
+    "jobs/uploads.py:upload_find": "reads what one has parked oneself",
+    "openfn_platform/projects/membering.py:may_decide": "only asks whether one may",
+    "runs/bulk.py:bulk_count": "only counts",
+    "runs/bulk_deeds.py:item_do": "calls the verb of one item, which is audited",
+    "runs/finding/searching.py:require_sight": "only asks whether one may",
+    "runs/retention/changing.py:due": "only counts",
+    "triggers/would_match.py:would_match": "stores nothing",
     "jobs/undoing.py:values_keep": "part of changing a credential, which is audited",
 }
 

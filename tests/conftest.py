@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -51,16 +50,3 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
         pytest.exit(
             "These tests need servers: python3 manage.py test --fast [paths and options of pytest]", 4
         )
-
-
-SLOW = ("faults", "flows", "local", "badinput", "matrix")
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that take long come first, or one process would be left with them when the other has nothing to do."""
-    here = Path(__file__).parent
-    place = {here / name: number for number, name in enumerate(SLOW)}
-    items.sort(
-        key=lambda item: min((place[each] for each in item.path.parents if each in place), default=len(SLOW))
-    )

@@ -23,7 +23,7 @@ from openfn_platform.common.errors import Conflict, Invalid
 from openfn_platform.common.text import one_line
 from openfn_platform.projects.actors import By, as_actor, author_of
 from openfn_platform.projects.auditing import audit
-from runs.finding.place import Asked, Place
+from runs.finding.place import Asked, OwnPlace
 from runs.finding.places import BY_NAME
 from runs.finding.searching import asked_of, require_sight
 from runs.models import (
@@ -110,7 +110,7 @@ def _todo(finds: Sequence[PersonFind], *, keep_memories: bool) -> Todo:
     for find in finds:
         if find.place == "message":
             messages.add(uuid.UUID(find.ref))
-        elif BY_NAME[find.place].of_runs:
+        elif not isinstance(BY_NAME[find.place], OwnPlace):
             runs |= {find.run_id} if find.run_id else set()
         elif not (find.place == "memory" and keep_memories):
             todo.setdefault(find.place, []).append(find.ref)
@@ -159,8 +159,9 @@ def _search(erasure: Erasure) -> PersonSearch | None:
 
 
 def _places_erase(erasure: Erasure, asked: Asked | None) -> None:
-    for name in [name for name in erasure.todo if name in BY_NAME]:
-        place: Place = BY_NAME[name]
+    for name, place in BY_NAME.items():
+        if name not in erasure.todo or not isinstance(place, OwnPlace):
+            continue
         refs = erasure.todo.pop(name)
         _add(erasure, {name: place.erase(refs, marker=marker(erasure), asked=asked)})
         _list(erasure, name, [(ref, None) for ref in refs])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -85,7 +86,7 @@ class RelatedFilter(SelectFilter):
         return queryset.none() if key is None else queryset.filter(**{self.column: key})
 
 
-class DaysFilter(ListFilter):
+class DaysFilter(ABC, ListFilter):
     """From one day to another, in the person's time zone."""
 
     title = "date"
@@ -114,9 +115,9 @@ class DaysFilter(ListFilter):
             start_of(last + timedelta(days=1)) if last else None,
         )
 
+    @abstractmethod
     def between(self, queryset: QuerySet[Any], start: datetime | None, end: datetime | None) -> QuerySet[Any]:
         """The rows from `start` on and before `end`."""
-        raise NotImplementedError
 
 
 def start_of(day: date) -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -47,17 +48,24 @@ class Hit:
     at: datetime | None = None
 
 
-class Place:
+class Place(ABC):
+    """One kind of row that may name a person. It belongs to an event, and is erased with all of that."""
+
     name: ClassVar[str]
     label: ClassVar[str]
-    of_runs: ClassVar[bool] = False  # erased with the whole event that they belong to
 
+    @abstractmethod
     def find(self, asked: Asked) -> Iterator[Hit]:
-        raise NotImplementedError
+        """The rows that name whom is asked for."""
 
+    @abstractmethod
     def texts(self, ref: str) -> Iterator[str]:
-        raise NotImplementedError
+        """What one row says, to show the words around, to those who may see data."""
 
+
+class OwnPlace(Place):
+    """One whose rows belong to no event: they are erased one by one."""
+
+    @abstractmethod
     def erase(self, refs: Sequence[str], *, marker: str, asked: Asked | None) -> int:
-        """Take away what these rows say. `asked` is None when nobody knows any more what was looked for."""
-        raise NotImplementedError
+        """Take away what these rows say; how many. `asked` is None when nobody knows any more whom was looked for."""

@@ -1,13 +1,12 @@
 """The places in which a person may be named. A further one is a class here and a line in PLACES.
 
-    class Sketches(Place):
+    class Sketches(OwnPlace):
         name, label = "sketch", "Sketches"
         def find(self, asked): yield Hit(ref=…, title=…)      # where, never what
         def texts(self, ref): …                               # to show the words around, to those who may see data
         def erase(self, refs, *, marker, asked): …             # returns how many rows
 
-Places whose rows belong to runs erase nothing themselves: what came of one event is erased as a whole, by
-`runs.erasing`.
+A plain `Place` erases nothing itself: its rows came of an event, which is erased as a whole by `runs.erasing`.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from django.db.models.functions import Cast, Concat
 
 from openfn_platform.projects.audit_upkeep import erasing
 from openfn_platform.projects.models import AuditEntry
-from runs.finding.place import MOST_FOUND, Asked, Hit, Place
+from runs.finding.place import MOST_FOUND, Asked, Hit, OwnPlace, Place
 from runs.finding.table_places import TableHistory, TableRows, TableUploads
 from runs.finding.texts import mail_texts, message_texts, run_texts, state_pieces
 from runs.models import (
@@ -52,7 +51,7 @@ def _by_words(asked: Asked, place: SearchPlace) -> list[uuid.UUID]:
 
 
 class Messages(Place):
-    name, label, of_runs = "message", "Messages", True
+    name, label = "message", "Messages"
 
     def find(self, asked: Asked) -> Iterator[Hit]:
         keys = _by_words(asked, SearchPlace.MESSAGE)
@@ -68,7 +67,7 @@ class Messages(Place):
 class Runs(Place):
     """States, logs, sentences and marks of runs that have ended; of the others the input."""
 
-    name, label, of_runs = "run", "Runs", True
+    name, label = "run", "Runs"
 
     def find(self, asked: Asked) -> Iterator[Hit]:
         keys = [*_by_words(asked, SearchPlace.RUN), *self._not_ended(asked)]
@@ -90,7 +89,7 @@ class Runs(Place):
 
 
 class Exchanges(Place):
-    name, label, of_runs = "exchange", "Traces", True
+    name, label = "exchange", "Traces"
 
     def find(self, asked: Asked) -> Iterator[Hit]:
         rows = HttpExchange.objects.filter(project_id=asked.project.pk, words__have=asked.query)
@@ -103,7 +102,7 @@ class Exchanges(Place):
             yield from (text for text in row if text)
 
 
-class Mails(Place):
+class Mails(OwnPlace):
     name, label = "mail", "Mails"
 
     def find(self, asked: Asked) -> Iterator[Hit]:
@@ -121,7 +120,7 @@ class Mails(Place):
         return Notification.objects.filter(pk__in=refs).update(text=marker, subject=marker)
 
 
-class Incidents(Place):
+class Incidents(OwnPlace):
     name, label = "incident", "Incidents"
 
     def find(self, asked: Asked) -> Iterator[Hit]:
@@ -138,7 +137,7 @@ class Incidents(Place):
         return Incident.objects.filter(pk__in=refs).update(title=marker, message=marker)
 
 
-class Memories(Place):
+class Memories(OwnPlace):
     """Present and earlier values. The present one becomes an empty object, or its job would not start any more."""
 
     name, label = "memory", "Memories"
@@ -167,7 +166,7 @@ UPDATE state SET body = NULL, wiped_at = now(), name = %s WHERE id = ANY(%s) AND
 """
 
 
-class SavedInputs(Place):
+class SavedInputs(OwnPlace):
     name, label = "saved", "Saved inputs"
 
     def find(self, asked: Asked) -> Iterator[Hit]:
@@ -183,7 +182,7 @@ class SavedInputs(Place):
         return execute(_STATE_GONE, [marker, [uuid.UUID(ref) for ref in refs], []])
 
 
-class EchoMarks(Place):
+class EchoMarks(OwnPlace):
     """Ids of partners' records. Their contents are kept as hashes, which say nothing."""
 
     name, label = "echo", "Echo marks"
@@ -204,7 +203,7 @@ class EchoMarks(Place):
         return execute(sql, [marker, [int(ref) for ref in refs]])
 
 
-class AuditEntries(Place):
+class AuditEntries(OwnPlace):
     """What deeds changed, and how things were called. Who did them and when cannot be changed."""
 
     name, label = "audit", "Audit"

@@ -18,7 +18,7 @@ from django.db import connection
 from jobs.models import TableChange, TableRow, TableUpload
 from jobs.row_erasing import Hinted, changes_erase, rows_erase, uploads_erase
 from openfn_platform.common.text import one_line
-from runs.finding.place import Asked, Hit, Place
+from runs.finding.place import Asked, Hit, OwnPlace
 from runs.finding.terms import Term
 
 STRETCH = 100_000  # rows of one statement: a second or two, far from the limit of each statement
@@ -45,7 +45,7 @@ _LAST = "SELECT max(id) FROM (SELECT id FROM {table} WHERE id > %s ORDER BY id L
 Found = tuple[int, str, datetime, str, str | None]
 
 
-class _OfTables(Place):
+class _OfTables(OwnPlace):
     table: ClassVar[str]
     column: ClassVar[str]
     at: ClassVar[str]
@@ -127,7 +127,7 @@ class TableHistory(_OfTables):
         return changes_erase(ids=[int(ref) for ref in refs], marker=marker, hinted=_hinted(asked))
 
 
-class TableUploads(Place):
+class TableUploads(OwnPlace):
     """Files that somebody looks at before they are brought in. They go as a whole."""
 
     name, label = "table-file", "Files for tables"

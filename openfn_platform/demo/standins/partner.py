@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -31,7 +32,7 @@ class Callback:
     method: str = "POST"
 
 
-class Partner:
+class Partner(ABC):
     """Base of the stand-ins. A subclass names its settings, fills its memory and answers requests."""
 
     kind: ClassVar[str]
@@ -58,7 +59,7 @@ class Partner:
         self.config = dict(self.settings)
         self.seed()
 
-    def seed(self) -> None:
+    def seed(self) -> None:  # noqa: B027  # a new installation may be empty
         """Put in what a new installation has."""
 
     def state(self) -> dict[str, Any]:
@@ -69,6 +70,6 @@ class Partner:
         """A control call that only this partner knows; None when it does not."""
         return None
 
+    @abstractmethod
     def handle(self, request: Request) -> Answer:
         """Answer a request as the real system does."""
-        raise NotImplementedError

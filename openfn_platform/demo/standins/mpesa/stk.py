@@ -131,7 +131,7 @@ def password(shortcode: str, passkey: str, timestamp: str) -> str:
 
 
 def is_msisdn(value: object) -> bool:
-    """Whether this is a phone number as M-Pesa wants it: 2547XXXXXXXX or 2541XXXXXXXX."""
+    """Whether this is a phone number as M-Pesa wants it: 2547 or 2541 and eight more digits."""
     text = str(value)
     return text.isascii() and text.isdecimal() and len(text) == 12 and text.startswith(("2547", "2541"))
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import sys
+import time
+from collections.abc import Iterator
+from typing import Any, cast
 
 import pytest
 
@@ -50,3 +54,36 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
         pytest.exit(
             "These tests need servers: python3 manage.py test --fast [paths and options of pytest]", 4
         )
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """As pytest-django's; but a session that a thread has left open does not keep the database from being dropped."""
+    yield
+    with django_db_blocker.unblock():
+        end_other_sessions(seconds=5)
+
+
+def end_other_sessions(*, seconds: float) -> None:
+    """Give the sessions of ended threads time to go, then end what is left, and say what it was."""
+    from django.db import connection
+
+    gc.collect()
+    connection.close()
+    cast("Any", connection).close_pool()
+    with connection.cursor() as cursor:
+        left = True
+        deadline = time.monotonic() + seconds
+        while left and time.monotonic() < deadline:
+            cursor.execute(
+                "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            left = bool(cursor.fetchall())
+            time.sleep(0.05 if left else 0)
+        cursor.execute(
+            "SELECT state, left(query, 200), pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        for state, query, _ in cursor.fetchall():
+            sys.stderr.write(f"A session was left open ({state}): {query}\n")
+    connection.close()

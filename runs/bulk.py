@@ -289,7 +289,9 @@ def _count_up(operation: BulkOperation, came: _Came) -> None:
         changes["runs_under_way"] = F("runs_under_way") + 1
     if operation.started_at is None:
         changes |= {"state": BulkState.RUNNING, "started_at": Now()}
-    if operation.waiting == 1 and not operation.runs_under_way and not came.made:  # the last one, and no run to follow
+    if (
+        operation.waiting == 1 and not operation.runs_under_way and not came.made
+    ):  # the last one, and no run to follow
         changes |= {"state": BulkState.DONE, "finished_at": Now()}
     BulkOperation.objects.filter(pk=operation.pk).update(**changes)
 

@@ -101,7 +101,9 @@ class BulkOperationAdmin(HistoryAdmin):
             "reasons": reasons_of(thing) if thing.failed else [],
             "counts": _counts(thing),
             "came": came,
-            "lines": [(line, target_url(thing, line.item), CAME_TONES.get(line.came, "plain")) for line in lines],
+            "lines": [
+                (line, target_url(thing, line.item), CAME_TONES.get(line.came, "plain")) for line in lines
+            ],
             "after": after,
             "more": lines[-1].item.position if more else 0,
             "noun": noun,

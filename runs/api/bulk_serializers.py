@@ -73,7 +73,7 @@ class ReasonCountSerializer(serializers.Serializer[Any]):
 
 class BulkDetailSerializer(BulkSerializer):
     reasons = serializers.SerializerMethodField(help_text="Why things failed, the commonest first.")
-    note = serializers.SerializerMethodField(
+    note = serializers.SerializerMethodField(  # type: ignore[assignment]  # of another kind
         help_text="Why it ended early; where runs failed, with the sentence of one of them."
     )
     waits_for = serializers.SerializerMethodField(

@@ -41,9 +41,7 @@ class Migration(migrations.Migration):
             "bulkoperation", "at_once", models.PositiveSmallIntegerField(default=20, db_default=20)
         ),
         *(
-            migrations.AddField(
-                "bulkoperation", name, models.PositiveIntegerField(default=0, db_default=0)
-            )
+            migrations.AddField("bulkoperation", name, models.PositiveIntegerField(default=0, db_default=0))
             for name in COUNTS
         ),
         migrations.AddField("bulkoperation", "stopped_by", models.UUIDField(null=True)),

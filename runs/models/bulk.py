@@ -52,7 +52,9 @@ class BulkOperation(Row):
     runs_succeeded = models.PositiveIntegerField(default=0, db_default=0)
     runs_failed = models.PositiveIntegerField(default=0, db_default=0)
     runs_cancelled = models.PositiveIntegerField(default=0, db_default=0)
-    note = models.CharField(max_length=300, blank=True)  # why it ended early; no words of a run, they can be erased
+    note = models.CharField(
+        max_length=300, blank=True
+    )  # why it ended early; no words of a run, they can be erased
     stopped_by = models.UUIDField(null=True)  # the run whose failure stopped it
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)

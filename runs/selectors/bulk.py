@@ -114,7 +114,9 @@ def waits_for(operation: BulkOperation) -> str:
     elif operation.waiting:
         what = f"{plural(len(runs), 'run')} of it are under way; more are begun as these end."
     else:
-        what = f"All are begun; {plural(len(runs), 'run')} {'has' if len(runs) == 1 else 'have'} not ended yet."
+        what = (
+            f"All are begun; {plural(len(runs), 'run')} {'has' if len(runs) == 1 else 'have'} not ended yet."
+        )
     return f"{what} {_why_they_wait(runs)}".strip()
 
 

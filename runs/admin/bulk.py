@@ -70,7 +70,7 @@ class BulkOperationAdmin(HistoryAdmin):
 
     @admin.display(description="how far")
     def progress(self, operation: BulkOperation) -> SafeString:
-        parts = [f"{operation.done:,} done"]
+        parts = [f"{operation.done:,} {'begun' if operation.makes_runs else 'done'}"]
         parts += [f"{operation.failed:,} not"] if operation.failed else []
         parts += [f"{operation.runs_failed:,} failed"] if operation.runs_failed else []
         return format_html('<span class="run-whole">{}</span>', ", ".join(parts))

@@ -301,6 +301,7 @@ def test_several_workers_do_each_item_once_and_keep_the_order():
     for thread in threads:
         thread.join(30)
     assert outcome(operation) == (BulkState.DONE, 40, 0)
+    assert (operation.runs_succeeded, operation.runs_under_way) == (40, 0), "each is counted once"
     assert retried_once_in_order(runs)
 
 

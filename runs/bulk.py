@@ -289,9 +289,8 @@ def _count_up(operation: BulkOperation, came: _Came) -> None:
         changes["runs_under_way"] = F("runs_under_way") + 1
     if operation.started_at is None:
         changes |= {"state": BulkState.RUNNING, "started_at": Now()}
-    if (
-        operation.waiting == 1 and not operation.runs_under_way and not came.made
-    ):  # the last one, and no run to follow
+    follows = came.made or operation.runs_under_way
+    if operation.waiting == 1 and not follows:  # this was the last one
         changes |= {"state": BulkState.DONE, "finished_at": Now()}
     BulkOperation.objects.filter(pk=operation.pk).update(**changes)
 

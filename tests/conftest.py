@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -45,6 +46,23 @@ def refuse_the_outside(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(refuse_the_outside)
+
+
+SLOW = ("faults", "flows", "local", "badinput", "matrix")
+BEFORE_THE_END = 0.85  # of all files; the quick ones that remain let both processes end together
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the files that take long among the others, so that no process is left with them when the other is done."""
+    here = Path(__file__).parent
+    folders = {here / name for name in SLOW}
+    files = list(dict.fromkeys(item.path for item in items))
+    slow = [file for file in files if not folders.isdisjoint(file.parents)]
+    quick = [file for file in files if folders.isdisjoint(file.parents)]
+    place = {file: BEFORE_THE_END * number / len(slow) for number, file in enumerate(slow)}
+    place |= {file: number / len(quick) for number, file in enumerate(quick)}
+    items.sort(key=lambda item: place[item.path])
 
 
 @pytest.fixture(scope="session")

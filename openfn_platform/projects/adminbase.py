@@ -79,6 +79,7 @@ class RefusedForm:
 class ScopedAdmin(AnyModelAdmin):
     """An admin page whose rows belong to projects."""
 
+    empty = ""  # what will stand in the list and how it comes there, while there is nothing
     project_path = "project"  # from a row to its project; "pk" for projects themselves
     roles: Mapping[str, Role] = {"view": Role.VIEWER}
     deeds: Sequence[Deed] = ()

@@ -23,6 +23,7 @@ MOST_SHOWN = 200
 
 @admin.register(Erasure)
 class ErasureAdmin(HistoryAdmin):
+    empty = "Whoever erases a person, by way of “Find a person”, gets a certificate. They stand here."
     roles = {"view": Role.ADMIN}
     page_template = "admin/runs/erasure/page.html"
     list_display = ("number", "state_badge", "begun", "by_name", "reason")

@@ -33,7 +33,8 @@ class ErasureAdmin(HistoryAdmin):
 
     @admin.display(description="state")
     def state_badge(self, erasure: Erasure) -> SafeString:
-        return badge(erasure.get_state_display(), "good" if erasure.state == ErasureState.DONE else "busy")
+        done = erasure.state == ErasureState.DONE
+        return badge("Done" if done else "Under way", "good" if done else "busy")
 
     @admin.display(description="begun")
     def begun(self, erasure: Erasure) -> SafeString | str:

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import pytest
 
+OF_A_SERVER = ("dbname", "user", "password", "host", "port")
 # Reserved names: asking for them shows what happens when there is no such host.
 NOWHERE = (".invalid", ".localhost")
 
@@ -88,24 +89,19 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
 
 def end_other_sessions(*, seconds: float) -> None:
     """Give the sessions of ended threads time to go, then end what is left, and say what it was."""
+    import psycopg
     from django.db import connection
 
     gc.collect()
     connection.close()
-    cast("Any", connection).close_pool()
-    with connection.cursor() as cursor:
-        left = True
+    pooled = cast("Any", connection)
+    pooled.close_pool()
+    own = {name: value for name, value in pooled.get_connection_params().items() if name in OF_A_SERVER}
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with psycopg.connect(**own, autocommit=True) as direct:  # the pool would open more than one
         deadline = time.monotonic() + seconds
-        while left and time.monotonic() < deadline:
-            cursor.execute(
-                "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-            left = bool(cursor.fetchall())
-            time.sleep(0.05 if left else 0)
-        cursor.execute(
-            "SELECT state, left(query, 200), pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-        for state, query, _ in cursor.fetchall():
+        while direct.execute(f"SELECT 1 {others}").fetchall() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        ended = direct.execute(f"SELECT state, left(query, 200), pg_terminate_backend(pid, 5000) {others}")
+        for state, query, _ in ended.fetchall():
             sys.stderr.write(f"A session was left open ({state}): {query}\n")
-    connection.close()

@@ -36,6 +36,7 @@ MODULES = {
     "l": "looking",
     "m": "pruning",
     "n": "person",
+    "o": "bulk",
 }
 
 

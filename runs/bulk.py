@@ -3,6 +3,9 @@
 Which rows it touches is settled when it begins. Each item is one transaction: the deed, what came of it, and how
 far the operation is. So a worker that is killed leaves nothing half done and nothing is done twice; whoever looks
 next goes on where it stopped. One worker at a time has an operation, so that its items keep their order.
+
+An operation that makes runs does not run ahead of them: when many of them are under way it waits, holding no worker,
+until some have ended (`runs.bulk_following`), and is taken up again.
 """
 
 from __future__ import annotations
@@ -27,8 +30,9 @@ from openfn_platform.common.text import one_line
 from openfn_platform.projects.actors import Actor, By, as_actor, author_of, require
 from openfn_platform.projects.auditing import audit
 from openfn_platform.projects.models import Project, Role
-from runs.bulk_deeds import WAYS, item_do
-from runs.models import BulkItem, BulkOperation, BulkState, Deed, ItemState
+from runs.bulk_deeds import WAYS, Made, item_do
+from runs.bulk_following import at_once_of, operation_end, operations_ready, runs_follow
+from runs.models import BulkItem, BulkOperation, BulkState, Deed, ItemState, Outcome
 from runs.models.bulk import OPEN_BULK
 from runs.permits import bulk_ring, bulk_ring_on_commit
 
@@ -81,6 +85,7 @@ class Order:
     reason: str = ""
     same_code: bool = False
     jobs: tuple[Job, ...] = ()
+    one_first: bool = False  # the others follow when the first run has succeeded
 
     def check(self, project: Project) -> None:
         if self.deed == Deed.DISMISS and not self.reason.strip():
@@ -94,8 +99,10 @@ class Order:
         if self.deed == Deed.DISMISS:
             return {"reason": one_line(self.reason, 300)}
         if self.deed == Deed.REPROCESS:
-            return {"jobs": [str(job.pk) for job in self.jobs]}
-        return {"same_code": self.same_code} if self.deed == Deed.RETRY else {}
+            return {"jobs": [str(job.pk) for job in self.jobs], "one_first": self.one_first}
+        if self.deed == Deed.RETRY:
+            return {"same_code": self.same_code, "one_first": self.one_first}
+        return {}
 
 
 # --- beginning, counting, cancelling --------------------------------------------------------------
@@ -133,6 +140,7 @@ def bulk_begin(*, project: Project, order: Order, by: By) -> BulkOperation:
         token=actor.token,
         requested_by_name=one_line(actor.name, 254),
         total=len(targets),
+        at_once=at_once_of(one_first=order.one_first, runs_each=len(order.jobs)),
     )
     _items_store(operation, targets)
     changes = {"total": operation.total, **operation.parameters}
@@ -148,7 +156,7 @@ def bulk_cancel(*, operation: BulkOperation, by: By) -> None:
     row = BulkOperation.objects.select_for_update(no_key=True).get(pk=operation.pk)
     if not row.is_open:
         raise BulkEnded()
-    _end(row, BulkState.CANCELLED, f"Cancelled by {as_actor(by).name}.")
+    operation_end(row, BulkState.CANCELLED, f"Cancelled by {as_actor(by).name}.")
     changes = {"worked": row.worked, "left": row.waiting}
     audit("bulk operation cancelled", by, project=operation.project, target=operation, changes=changes)
 
@@ -172,12 +180,6 @@ def _items_store(operation: BulkOperation, targets: Sequence[uuid.UUID]) -> None
         )
 
 
-def _end(operation: BulkOperation, state: BulkState, note: str = "") -> None:
-    BulkOperation.objects.filter(pk=operation.pk).update(
-        state=state, note=one_line(note, 300), finished_at=Now()
-    )
-
-
 # --- working off ----------------------------------------------------------------------------------
 
 
@@ -194,28 +196,28 @@ def bulk_sweep() -> None:
 
 
 def bulk_work(*, seconds: float) -> bool:
-    """Work on what is open for so long, the operations taking turns. True: something is left to do."""
+    """Work on what is open for so long, the operations taking turns. True: something is left to do now."""
     until = time.monotonic() + seconds
     while True:
-        ids = BulkOperation.objects.filter(state__in=OPEN_BULK).order_by("id").values_list("pk", flat=True)
-        found = list(ids[:100])
-        worked = [_share(operation_id=pk, until=until) for pk in found]
-        if time.monotonic() >= until:
-            return bool(found)
+        worked = [_share(operation_id=pk, until=until) for pk in operations_ready()]
         if not any(worked):
-            return False  # nothing is open, or others are at it
+            return False  # nothing is open, all wait for their runs, or others are at it
+        if time.monotonic() >= until:
+            return True
 
 
 def _share(*, operation_id: uuid.UUID, until: float) -> bool:
-    """Some items of one operation. False: it has none for us."""
-    for count in range(SHARE):
+    """What came of its runs, and some items of one operation. False: there was nothing for us."""
+    worked = runs_follow(operation_id=operation_id)
+    for _ in range(SHARE):
         if time.monotonic() >= until or not item_work(operation_id=operation_id):
-            return count > 0
-    return True
+            break
+        worked = True
+    return worked
 
 
 def item_work(*, operation_id: uuid.UUID) -> bool:
-    """The next item, whole. False: there is none, or another worker is busy with this operation."""
+    """The next item, whole. False: none may be taken up now, or another worker is busy with this operation."""
     with transaction.atomic():
         operation = (
             BulkOperation.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
@@ -223,17 +225,23 @@ def item_work(*, operation_id: uuid.UUID) -> bool:
             .filter(pk=operation_id, state__in=OPEN_BULK)
             .first()
         )
-        if operation is None:
+        if operation is None or not operation.may_go_on:
             return False
         actor = Actor(user=operation.requested_by, token=operation.token)
         why_not = _may_not(operation, actor)
         if why_not:
-            _end(operation, BulkState.CANCELLED, why_not)
+            operation_end(operation, BulkState.CANCELLED, why_not)
             return False
         item = BulkItem.objects.get(operation=operation, position=operation.worked + 1)
-        state, reason, result = _outcome(operation, item, actor)
-        BulkItem.objects.filter(pk=item.pk).update(state=state, reason=one_line(reason, 300), result=result)
-        _count_up(operation, state)
+        came = _outcome(operation, item, actor)
+        BulkItem.objects.filter(pk=item.pk).update(
+            state=came.state,
+            reason=one_line(came.reason, 300),
+            result=came.made[0] if len(came.made) == 1 else None,
+            runs=list(came.made) or None,
+            outcome=Outcome.UNDER_WAY if came.made else "",
+        )
+        _count_up(operation, came)
     return True
 
 
@@ -251,28 +259,38 @@ def _may_not(operation: BulkOperation, actor: Actor) -> str:
     return ""
 
 
-def _outcome(
-    operation: BulkOperation, item: BulkItem, actor: Actor
-) -> tuple[ItemState, str, uuid.UUID | None]:
+@dataclass(frozen=True, kw_only=True)
+class _Came:
+    """What came of one item."""
+
+    state: ItemState
+    reason: str = ""
+    made: Made = ()
+
+
+def _outcome(operation: BulkOperation, item: BulkItem, actor: Actor) -> _Came:
     try:
         with transaction.atomic():
             made = item_do(operation=operation, target=item.target, by=actor)
     except PlatformError as error:
-        return ItemState.FAILED, error.message, None
+        return _Came(state=ItemState.FAILED, reason=error.message)
     except (DatabaseError, InterfaceError):
         raise  # not this item's doing: whoever comes next tries it again
     except Exception:  # the border of each item: one of them must not stop the others
         logger.exception("action=bulk_item_failed operation=%s target=%s", operation.pk, item.target)
-        return ItemState.FAILED, OUR_MISTAKE, None
-    return ItemState.DONE, "", made
+        return _Came(state=ItemState.FAILED, reason=OUR_MISTAKE)
+    return _Came(state=ItemState.DONE, made=made)
 
 
-def _count_up(operation: BulkOperation, state: ItemState) -> None:
-    column = "done" if state == ItemState.DONE else "failed"
+def _count_up(operation: BulkOperation, came: _Came) -> None:
+    column = "done" if came.state == ItemState.DONE else "failed"
     changes: dict[str, Any] = {column: F(column) + 1}
+    if came.made:
+        changes["runs_under_way"] = F("runs_under_way") + 1
     if operation.started_at is None:
         changes |= {"state": BulkState.RUNNING, "started_at": Now()}
-    if operation.waiting == 1:  # this was the last one
+    follows = came.made or operation.runs_under_way
+    if operation.waiting == 1 and not follows:  # this was the last one
         changes |= {"state": BulkState.DONE, "finished_at": Now()}
     BulkOperation.objects.filter(pk=operation.pk).update(**changes)
 

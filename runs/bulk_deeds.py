@@ -25,6 +25,9 @@ _UNREPAIRED = Q(
 )
 
 
+Made = tuple[uuid.UUID, ...]  # runs that one item made
+
+
 class LeftOut(Conflict):
     """Nothing was done about it."""
 
@@ -38,14 +41,14 @@ class Way:
     model: type[Model]
     applies: Q
     order: tuple[str, ...]
-    do: Callable[[BulkOperation, Any, Actor], uuid.UUID | None]  # what was made, if it is one thing
+    do: Callable[[BulkOperation, Any, Actor], Made]
 
     def rows(self, *, project_id: uuid.UUID) -> QuerySet[Any]:
         return self.model._default_manager.filter(project_id=project_id)
 
 
-def item_do(*, operation: BulkOperation, target: uuid.UUID, by: Actor) -> uuid.UUID | None:
-    """Do it to one; raises a PlatformError that says why not."""
+def item_do(*, operation: BulkOperation, target: uuid.UUID, by: Actor) -> Made:
+    """Do it to one, and return the runs that this made; raises a PlatformError that says why not."""
     way = WAYS[Deed(operation.deed)]
     row = way.rows(project_id=operation.project_id).select_related("project").filter(pk=target).first()
     if row is None:
@@ -53,25 +56,27 @@ def item_do(*, operation: BulkOperation, target: uuid.UUID, by: Actor) -> uuid.U
     return way.do(operation, row, by)
 
 
-def _retry(operation: BulkOperation, run: Run, by: Actor) -> uuid.UUID | None:
+def _retry(operation: BulkOperation, run: Run, by: Actor) -> Made:
     same_code = bool(operation.parameters.get("same_code"))
-    made: uuid.UUID = run_repair(run=run, by=by, same_code=same_code, bulk=True).pk
-    return made
+    return (run_repair(run=run, by=by, same_code=same_code, bulk=True).pk,)
 
 
-def _cancel(operation: BulkOperation, run: Run, by: Actor) -> None:
+def _cancel(operation: BulkOperation, run: Run, by: Actor) -> Made:
     run_cancel(run=run, by=by)
+    return ()
 
 
-def _abort(operation: BulkOperation, run: Run, by: Actor) -> None:
+def _abort(operation: BulkOperation, run: Run, by: Actor) -> Made:
     run_abort(run=run, by=by)
+    return ()
 
 
-def _dismiss(operation: BulkOperation, run: Run, by: Actor) -> None:
+def _dismiss(operation: BulkOperation, run: Run, by: Actor) -> Made:
     run_dismiss(run=run, by=by, reason=operation.parameters["reason"])
+    return ()
 
 
-def _reprocess(operation: BulkOperation, message: Message, by: Actor) -> uuid.UUID | None:
+def _reprocess(operation: BulkOperation, message: Message, by: Actor) -> Made:
     chosen = operation.parameters["jobs"]
     jobs = list(Job.objects.filter(pk__in=chosen, project_id=operation.project_id).order_by("id"))
     if len(jobs) < len(chosen):
@@ -79,7 +84,7 @@ def _reprocess(operation: BulkOperation, message: Message, by: Actor) -> uuid.UU
     done = message_reprocess(message=message, jobs=jobs, by=by)
     if not done.runs:
         raise LeftOut("; ".join(dict.fromkeys(each.reason for each in done.left_out)) + ".")
-    return done.runs[0].pk if len(done.runs) == 1 else None
+    return tuple(run.pk for run in done.runs)
 
 
 _ARRIVAL = ("lane", "attempt")

@@ -29,8 +29,8 @@ from runs.followups import Flow, flows_of, followups_create
 from runs.lifecycle import run_move
 from runs.logs import LogBuffer
 from runs.models import Run, RunMode, RunState, State, StateKind
-from runs.models.run import RetryKind
-from runs.permits import publish_on_commit
+from runs.models.run import Priority, RetryKind
+from runs.permits import bulk_ring_soon_on_commit, publish_on_commit
 from runs.states import state_build
 from runs.unkept import wipe_note
 from runs.work_orders import work_order_lock, work_order_refresh
@@ -73,6 +73,8 @@ def run_finish(
         rings = _what_comes_next(run, ending, final, wait, flows)
         work_order_refresh(work_order_id=run.work_order_id)
         publish_on_commit(rings)
+        if run.priority == Priority.BULK:
+            bulk_ring_soon_on_commit()
     run.state = ending.state
     return True
 

@@ -54,6 +54,11 @@ def fingerprint(*parts: object) -> str:
     return hashlib.sha256("\x1f".join(str(part) for part in parts).encode("utf-8", "replace")).hexdigest()
 
 
+def failure_fingerprint(*, job_id: uuid.UUID, error_type: str, message: str) -> str:
+    """What equal failures of a job have in common."""
+    return fingerprint("run", job_id, error_type, message_pattern(message))
+
+
 # --- what the engine reports ----------------------------------------------------------------------
 
 
@@ -67,7 +72,7 @@ def note_ending(*, run: Run, ending: Ending) -> None:
             project_id=run.project_id,
             kind=IncidentKind.RUN,
             job_id=run.job_id,
-            mark=fingerprint("run", run.job_id, error_type, message_pattern(message)),
+            mark=failure_fingerprint(job_id=run.job_id, error_type=error_type, message=message),
             error_type=error_type,
             title=f"{run.job.name} failed: {error_type}",
             message=message,

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 BREAKER_SECONDS = 10.0
 BATCH = 500  # permits per round trip
 BULK_EXPIRES = 60  # seconds: by then the sweep has looked
+BULK_SOON = 0.1  # seconds in which ends of runs are gathered
 WAITING_AT_MOST = 20_000  # more than that nobody works off before the sweep looks again
 
 
@@ -152,6 +153,39 @@ def bulk_ring() -> None:
     except Exception as error:  # see publish: what is to be done stands in the database
         breaker.failed()
         logger.warning("action=bulk_unpublished error=%s", type(error).__name__)
+
+
+class BulkBell:
+    """Asks a worker to look at the bulk operations soon: at most so often, however often it is pressed."""
+
+    def __init__(self, seconds: float = BULK_SOON) -> None:
+        self.seconds = seconds
+        self._pressed = threading.Event()
+        self._lock = threading.Lock()
+        self._pid = 0
+
+    def press(self) -> None:
+        if not settings.REDIS_URL:
+            return
+        with self._lock:
+            if self._pid != os.getpid():  # none yet, or a forked process, which has no thread
+                self._pid = os.getpid()
+                threading.Thread(target=self._serve, name="bulk-bell", daemon=True).start()
+        self._pressed.set()
+
+    def _serve(self) -> None:
+        while self._pressed.wait():
+            time.sleep(self.seconds)
+            self._pressed.clear()  # before the ring: who presses from now on is heard by the next one
+            bulk_ring()
+
+
+bulk_bell = BulkBell()
+
+
+def bulk_ring_soon_on_commit() -> None:
+    """A run of a bulk operation ends: the operation may go on, but not at every single one."""
+    transaction.on_commit(bulk_bell.press, robust=True)
 
 
 def bulk_ring_on_commit() -> None:

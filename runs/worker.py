@@ -198,7 +198,19 @@ class Worker:
             busy = [self._pool.submit(self._drain) for _ in range(WITHOUT_BROKER_THREADS)]
             for future in busy:
                 future.result()
+            self._bulk()
             self._stopped.wait(0.5)
+
+    def _bulk(self) -> None:
+        """Without a broker nobody rings for the bulk operations whose runs have just been executed."""
+        from runs.bulk import bulk_work
+
+        try:
+            bulk_work(seconds=1.0)
+        except Exception:  # the border of a thread that must never end
+            logger.exception("action=bulk_failed")
+        finally:
+            connection.close()
 
     def _drain(self) -> None:
         from runs.execution import run_execute_next

@@ -1,4 +1,4 @@
-"""Bulk operations: how far each is, what it did, why it did not do the rest; and stopping one."""
+"""Bulk operations: how far each is, what came of each item, what it waits for; and stopping one."""
 
 from __future__ import annotations
 
@@ -18,15 +18,23 @@ from openfn_platform.projects.badges import badge
 from openfn_platform.projects.current import projects_of
 from openfn_platform.projects.deeds import Deed as Button
 from openfn_platform.projects.models import Role
-from runs.admin.pages import HistoryAdmin
+from runs.admin.pages import HistoryAdmin, number_of
 from runs.bulk import Chosen, NothingChosen, Order, bulk_begin, bulk_cancel
-from runs.models import BulkOperation, BulkState, Deed, Run
-from runs.selectors.bulk import failed_items, reasons_of
+from runs.models import BulkItem, BulkOperation, BulkState, Deed, Run
+from runs.models.bulk import MOST_UNDER_WAY
+from runs.selectors.bulk import CAME, counts_of, note_of, reasons_of, table, waits_for
 from runs.templatetags.runs import when
 
-MANY = 50  # more than so many are done by workers, and not while somebody waits for the page
-MOST_SHOWN = 50
-TONES = {BulkState.WAITING: "busy", BulkState.RUNNING: "busy", BulkState.DONE: "good"}
+MANY = MOST_UNDER_WAY  # more than so many are done by workers: they begin no more at once, and stop when these fail
+ONE_FIRST_FROM = 11  # from so many on the page proposes to try one first
+SHOWN = 50
+TONES = {
+    BulkState.WAITING: "busy",
+    BulkState.RUNNING: "busy",
+    BulkState.DONE: "good",
+    BulkState.STOPPED: "bad",
+}
+CAME_TONES = {"succeeded": "good", "failed": "bad", "under_way": "busy", "left_out": "warn"}
 
 
 def _cancel(request: HttpRequest, operation: BulkOperation, _values: dict[str, Any]) -> str:
@@ -55,8 +63,7 @@ class BulkOperationAdmin(HistoryAdmin):
 
     @admin.display(description="state")
     def state_badge(self, operation: BulkOperation) -> SafeString:
-        tone = TONES.get(BulkState(operation.state), "plain")
-        return badge(operation.get_state_display(), tone, operation.note)  # type: ignore[arg-type]  # a tone
+        return badge(operation.get_state_display(), tone_of(operation), operation.note)  # type: ignore[arg-type]  # a tone
 
     @admin.display(description="what")
     def what(self, operation: BulkOperation) -> str:
@@ -64,8 +71,10 @@ class BulkOperationAdmin(HistoryAdmin):
 
     @admin.display(description="how far")
     def progress(self, operation: BulkOperation) -> SafeString:
-        failed = f", {operation.failed:,} not" if operation.failed else ""
-        return format_html('<span class="run-whole">{} done{}</span>', f"{operation.done:,}", failed)
+        parts = [f"{operation.done:,} {'begun' if operation.makes_runs else 'done'}"]
+        parts += [f"{operation.failed:,} not"] if operation.failed else []
+        parts += [f"{operation.runs_failed:,} failed"] if operation.runs_failed else []
+        return format_html('<span class="run-whole">{}</span>', ", ".join(parts))
 
     @admin.display(description="by")
     def asker(self, operation: BulkOperation) -> str:
@@ -79,20 +88,49 @@ class BulkOperationAdmin(HistoryAdmin):
         return self.what(thing)
 
     def page_more(self, request: HttpRequest, thing: BulkOperation) -> dict[str, Any]:
-        of_runs = thing.deed != Deed.REPROCESS
-        address = "admin:runs_run_change" if of_runs else "admin:triggers_message_change"
-        items = failed_items(thing, most=MOST_SHOWN) if thing.failed else []
+        noun = "message" if thing.deed == Deed.REPROCESS else "run"
+        came = request.GET.get("came", "")
+        came = came if came in CAME else ""
+        after = number_of(request, "after")
+        lines, more = table(thing, came=came, after=after, most=SHOWN)
         return {
             "operation": thing,
-            "tone": TONES.get(BulkState(thing.state), "plain"),
+            "tone": tone_of(thing),
+            "note": note_of(thing),
+            "waits_for": waits_for(thing),
+            "goes_on": thing.is_open or thing.runs_under_way > 0,
             "reasons": reasons_of(thing) if thing.failed else [],
-            "failed": [(reverse(address, args=[item.target]), item) for item in items],
-            "more": max(0, thing.failed - len(items)),
-            "noun": "run" if of_runs else "message",
+            "counts": _counts(thing),
+            "came": came,
+            "lines": [
+                (line, target_url(thing, line.item), CAME_TONES.get(line.came, "plain")) for line in lines
+            ],
+            "after": after,
+            "more": lines[-1].item.position if more else 0,
+            "noun": noun,
         }
 
 
-def retry_begin(request: HttpRequest, queryset: QuerySet[Run], *, across: bool) -> HttpResponse:
+def tone_of(operation: BulkOperation) -> str:
+    if operation.state == BulkState.DONE and operation.runs_failed:
+        return "warn"
+    return TONES.get(BulkState(operation.state), "plain")
+
+
+def target_url(operation: BulkOperation, item: BulkItem) -> str:
+    of_messages = operation.deed == Deed.REPROCESS
+    address = "admin:triggers_message_change" if of_messages else "admin:runs_run_change"
+    return reverse(address, args=[item.target])
+
+
+def _counts(operation: BulkOperation) -> list[tuple[str, str, int]]:
+    """(what, its word, how many), of what there is."""
+    return [(what, CAME[what][0], count) for what, count in counts_of(operation).items() if count]
+
+
+def retry_begin(
+    request: HttpRequest, queryset: QuerySet[Run], *, across: bool, one_first: bool = False
+) -> HttpResponse:
     """Let workers retry them: one operation for each project that they belong to.
 
     Chosen one by one, each gets an answer; of all that a filter finds, those are retried that need it.
@@ -106,7 +144,7 @@ def retry_begin(request: HttpRequest, queryset: QuerySet[Run], *, across: bool) 
             continue
         chosen = Chosen(rows=rows) if across else Chosen(ids=keys)
         try:
-            order = Order(deed=Deed.RETRY, chosen=chosen)
+            order = Order(deed=Deed.RETRY, chosen=chosen, one_first=one_first)
             begun.append(bulk_begin(project=project, order=order, by=actor_of(request)))
         except NothingChosen:
             nothing = True
@@ -117,7 +155,8 @@ def retry_begin(request: HttpRequest, queryset: QuerySet[Run], *, across: bool) 
     if not begun:
         return HttpResponseRedirect(request.get_full_path())
     total = sum(operation.total for operation in begun)
-    messages.success(request, f"{plural(total, 'run')} will be retried, in order of arrival.")
+    how = "one first, the others when it has succeeded" if one_first and total > 1 else "in order of arrival"
+    messages.success(request, f"{plural(total, 'run')} will be retried, {how}.")
     if len(begun) == 1:
         return HttpResponseRedirect(reverse("admin:runs_bulkoperation_change", args=[begun[0].pk]))
     return HttpResponseRedirect(reverse("admin:runs_bulkoperation_changelist"))

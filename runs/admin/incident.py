@@ -19,9 +19,11 @@ from openfn_platform.projects.badges import EMPTY, badge
 from openfn_platform.projects.deeds import Button, Deed
 from openfn_platform.projects.models import Role
 from runs.admin import verbs
+from runs.admin.bulk import MANY, retry_begin
 from runs.admin.filters import DaysFilter, JobFilter, OpenFilter
 from runs.admin.pages import HistoryAdmin
 from runs.admin.run import ReasonForm
+from runs.bulk import MOST_ITEMS
 from runs.models import ConnectionHold, Incident
 from runs.models.engine import HoldStage
 from runs.models.incident import IncidentKind
@@ -172,25 +174,30 @@ class IncidentAdmin(HistoryAdmin):
         return TemplateResponse(request, "admin/runs/incident/runs.html", context)
 
     def retry_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """All its unrepaired failures, or the oldest one first."""
+        """All its unrepaired failures, or the oldest one first. Many are left to workers."""
         incident = self.page_row(request, object_id)
         if not self.may(request, Role.OPERATOR, incident):
             raise Http404
         rows = selectors.unrepaired(incident=incident)
         back = self.url_of("change", incident.pk)
+        many = len(rows.values_list("pk")[: MANY + 1]) > MANY
         if request.method != "POST":
-            count = rows[: selectors.RETRIED_AT_ONCE + 1].count()
+            count = rows[: MOST_ITEMS + 1].count()
             if not count:
                 messages.info(request, "Nothing is left to retry.")
                 return HttpResponseRedirect(back)
             context = {
                 **self.page_context(request, incident, title="Retry what failed"),
-                "count": min(count, selectors.RETRIED_AT_ONCE),
-                "more": count > selectors.RETRIED_AT_ONCE,
+                "count": min(count, MOST_ITEMS),
+                "more": count > MOST_ITEMS,
+                "many": many,
                 "back": back,
             }
             return TemplateResponse(request, "admin/runs/incident/retry.html", context)
-        some = 1 if "one" in request.POST else selectors.RETRIED_AT_ONCE
+        if many:
+            oldest = rows.filter(pk__in=rows.values("pk")[:MOST_ITEMS])
+            return retry_begin(request, oldest, across=True, one_first="one" in request.POST)
+        some = 1 if "one" in request.POST else MANY
         good, refused = verbs.retry_each(runs=list(rows[:some]), by=actor_of(request))
         if good:
             messages.success(request, f"{plural(good, 'run')} retried; the table shows what comes of each.")

@@ -20,7 +20,7 @@ from openfn_platform.projects.badges import EMPTY, badge, link
 from openfn_platform.projects.models import Role
 from runs import words
 from runs.admin import verbs
-from runs.admin.bulk import MANY, retry_begin
+from runs.admin.bulk import MANY, ONE_FIRST_FROM, retry_begin
 from runs.admin.filters import (
     CareFilter,
     DaysFilter,
@@ -157,9 +157,12 @@ class RunList(HistoryAdmin):
                 question="Each is run again with its input as it was and the code as it is live now. Left out are "
                 "runs that have not ended, that were retried already, and failures that were handled or dismissed.",
                 label="Retry",
+                offers_one_first=True,
             )
-        if len(queryset[: MANY + 1]) > MANY:
-            return retry_begin(request, queryset, across=request.POST.get("select_across") == "1")
+        one_first = request.POST.get("one_first") == "1"
+        if one_first or len(queryset[: MANY + 1]) > MANY:
+            across = request.POST.get("select_across") == "1"
+            return retry_begin(request, queryset, across=across, one_first=one_first)
         self.for_each(
             request,
             self.in_order(request, queryset),
@@ -231,6 +234,8 @@ class RunList(HistoryAdmin):
             **self.page_context(request, title=more.pop("title")),
             **more,
             "count": plural(count, "run"),
+            "offers_one_first": more.get("offers_one_first", False) and count > 1,
+            "one_first": count >= ONE_FIRST_FROM,
             "action": action,
             "across": across,
             "selected": request.POST.getlist("_selected_action"),

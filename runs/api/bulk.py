@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from openfn_platform.common.pagination import PAGE_SIZE, next_address, page_response, page_size
-from openfn_platform.common.parameters import of_words, whole_number
+from openfn_platform.common.parameters import BadParameter, of_words, whole_number
 from openfn_platform.projects.api.base import ProjectViewSet
 from openfn_platform.projects.api.described import bad_body, not_found, not_now
 from openfn_platform.projects.models import Role
@@ -36,12 +36,16 @@ from runs.api.messages import MessageViewSet
 from runs.api.repeats import repeat_header, repeated
 from runs.api.runs import RunViewSet
 from runs.bulk import Chosen, Order, bulk_begin, bulk_cancel, bulk_count
+from runs.bulk_following import MOST_EQUAL_FAILURES
 from runs.models import BulkItem, BulkOperation, BulkState, Deed, ItemState, Run
+from runs.models.bulk import MOST_UNDER_WAY
+from runs.selectors.bulk import CAME as CAME_OF
 from triggers.api.parsing import DocumentParser
 from triggers.models import Message
 
 AFTER = "after"
 STATE = "state"
+CAME = "came"
 LARGEST_PAGE = 1_000
 LAST = 2**31 - 1
 
@@ -64,7 +68,7 @@ class BulkViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[BulkOperati
         of_words("state", "In these states.", path="state", words=BulkState.values),
     )
     needs = {"create": Role.OPERATOR, "cancel": Role.OPERATOR}
-    takes = {"items": (AFTER, PAGE_SIZE, STATE)}
+    takes = {"items": (AFTER, PAGE_SIZE, STATE, CAME)}
 
     @extend_schema(
         operation_id="bulk_create",
@@ -72,7 +76,10 @@ class BulkViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[BulkOperati
         description="Chosen by `ids`, or by `filter` with the names that the list of runs (or messages, for "
         "`reprocess`) takes; of a filter only those are touched that the deed applies to. With `dry_run` it is only "
         "counted. Otherwise it is begun, and workers do it one by one in order of arrival: ask its address how far "
-        "they are. A repeat with the same Idempotency-Key begins nothing new.",
+        "they are. A repeat with the same Idempotency-Key begins nothing new.\n\nWhat makes runs (`retry`, "
+        f"`reprocess`) has at most about {MOST_UNDER_WAY} of them under way at once and is done when they have ended. "
+        f"When {MOST_EQUAL_FAILURES} of them failed in the same way, it stops by itself and leaves the rest as it is; "
+        "with `one_first` it also stops when the very first one fails.",
         tags=["bulk"],
         parameters=[repeat_header()],
         request=BulkOrderSerializer,
@@ -91,6 +98,11 @@ class BulkViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[BulkOperati
                     "filter": {"job": "register-patient", "inserted_after": "2026-01-26T00:00:00Z"},
                     "dry_run": True,
                 },
+                request_only=True,
+            ),
+            OpenApiExample(
+                "Retry them, one first",
+                value={"deed": "retry", "filter": {"job": "register-patient"}, "one_first": True},
                 request_only=True,
             ),
             OpenApiExample(
@@ -142,6 +154,7 @@ class BulkViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[BulkOperati
             reason=values.get("reason", ""),
             same_code=values.get("same_code", False),
             jobs=tuple(jobs_of(self, values.get("jobs", ()))),
+            one_first=values.get("one_first", False),
         )
 
     @extend_schema(
@@ -152,6 +165,7 @@ class BulkViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[BulkOperati
             OpenApiParameter(AFTER, int, description="Those behind this `position`."),
             OpenApiParameter(PAGE_SIZE, int, description=f"At most {LARGEST_PAGE:,}; usually 50."),
             OpenApiParameter(STATE, str, enum=ItemState.values, description="Only those in this state."),
+            OpenApiParameter(CAME, str, enum=list(CAME_OF), description="Only those of which this came."),
         ],
         responses={200: BulkItemPageSerializer, **not_found},
     )
@@ -166,6 +180,11 @@ class BulkViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[BulkOperati
         if state is not None:
             one = of_words(STATE, "", path="state", words=ItemState.values)
             rows = rows.filter(**one.read(state))
+        came = request.query_params.get(CAME)
+        if came is not None:
+            if came not in CAME_OF:
+                raise BadParameter(f"`{CAME}` must be one of: {', '.join(CAME_OF)}.", field=CAME)
+            rows = rows.filter(CAME_OF[came][1])
         page = list(rows.order_by("position")[: size + 1])
         more = len(page) > size
         page = page[:size]

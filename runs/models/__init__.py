@@ -1,6 +1,6 @@
 """What happened: work orders, runs, states, logs, incidents, mails, and the engine's own rows."""
 
-from runs.models.bulk import BulkItem, BulkOperation, BulkState, Deed, ItemState
+from runs.models.bulk import BulkItem, BulkOperation, BulkState, Deed, ItemState, Outcome
 from runs.models.engine import ConnectionHold, ProjectTurn, WorkerHeartbeat
 from runs.models.erasure import Erasure, ErasureState, PersonFind, PersonSearch, SearchState
 from runs.models.housekeeping import Housekeeping, SearchPlace, SearchText
@@ -35,6 +35,7 @@ __all__ = [
     "Notification",
     "NotificationState",
     "OnceMark",
+    "Outcome",
     "PersonFind",
     "PersonSearch",
     "ProjectTurn",

@@ -13,7 +13,6 @@ from runs.selectors.trees import light
 
 MOST_RUNS = 100
 MOST_MAILS = 200
-RETRIED_AT_ONCE = 200
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from openfn_platform.projects.models import AuditEntry
 from runs.bulk import MOST_ITEMS, bulk_work
@@ -14,7 +15,7 @@ from tests.api.cast import UNKNOWN, Caller, Clinic, problem
 
 FIELDS = [
     "id", "deed", "state", "total", "done", "failed", "waiting", "requested_by", "note", "inserted_at", "started_at",
-    "finished_at",
+    "finished_at", "one_first", "runs", "stopped_by",
 ]  # fmt: skip
 
 
@@ -35,12 +36,21 @@ def test_it_is_begun_worked_off_and_followed(api: Caller, clinic: Clinic):
     answer = api.post("bulk", {"deed": "retry", "ids": [str(run.pk) for run in (first, second, good)]})
     assert answer.status_code == 202
     told = answer.json()
-    assert list(told) == [*FIELDS, "reasons"]
+    assert list(told) == [*FIELDS, "reasons", "waits_for"]
     assert (told["state"], told["total"], told["waiting"]) == ("waiting", 3, 3)
     assert told["requested_by"].startswith("API token")
     bulk_work(seconds=5)
     told = api.get(answer["Location"]).json()
+    assert (told["state"], told["done"], told["failed"], told["waiting"]) == ("running", 2, 1, 0)
+    assert told["runs"] == {"under_way": 2, "succeeded": 0, "failed": 0, "cancelled": 0}
+    assert told["waits_for"] == "All are begun; 2 runs have not ended yet. Waits for a free worker."
+    _end(first, RunState.SUCCESS)
+    _end(second, RunState.FAILED)
+    bulk_work(seconds=5)
+    told = api.get(answer["Location"]).json()
     assert (told["state"], told["done"], told["failed"], told["waiting"]) == ("done", 2, 1, 0)
+    assert told["runs"] == {"under_way": 0, "succeeded": 1, "failed": 1, "cancelled": 0}
+    assert told["waits_for"] is None
     assert told["reasons"] == [
         {"reason": "It did not fail; retry it on its own page if it must be run again.", "count": 1}
     ]
@@ -48,10 +58,47 @@ def test_it_is_begun_worked_off_and_followed(api: Caller, clinic: Clinic):
     assert [item["target"] for item in items] == [str(run.pk) for run in (first, second, good)]
     assert items[0]["result"] == str(Run.objects.get(retry_of=first).pk)
     assert [item["position"] for item in api.results(f"bulk/{told['id']}/items", state="failed")] == [3]
+    assert [item["came"] for item in items] == ["succeeded", "failed", "left_out"]
+    assert [item["runs"] for item in items] == [[items[0]["result"]], [items[1]["result"]], []]
+    for place, came in enumerate(("succeeded", "failed", "left_out"), 1):
+        found = api.results(f"bulk/{told['id']}/items", came=came)
+        assert [item["position"] for item in found] == [place]
+    assert "came" in problem(api.get(f"bulk/{told['id']}/items", came="broken"), 400)
     page = api.get(f"bulk/{told['id']}/items", page_size=2).json()
     assert [item["position"] for item in api.get(page["next"]).json()["results"]] == [3]
     assert [list(row) for row in api.results("bulk", deed="retry", state="done")] == [FIELDS]
     assert api.results("bulk", deed="cancel") == []
+
+
+def _end(retried: Run, state: RunState) -> None:
+    """As if a worker had executed its next attempt."""
+    error = (
+        {} if state == RunState.SUCCESS else {"error_type": "JobError", "error_message": "No such patient."}
+    )
+    Run.objects.filter(retry_of=retried).update(state=state, finished_at=timezone.now(), **error)
+
+
+def test_one_is_tried_first_and_stops_it_when_it_fails(api: Caller, clinic: Clinic):
+    first, second = clinic.run(), clinic.run()
+    order = {"deed": "retry", "ids": [str(first.pk), str(second.pk)], "one_first": True}
+    told = api.post("bulk", order).json()
+    bulk_work(seconds=5)
+    told = api.get(f"bulk/{told['id']}").json()
+    assert (told["one_first"], told["state"], told["done"], told["waiting"]) == (True, "running", 1, 1)
+    assert told["waits_for"].startswith("One is tried first; the others follow when it has succeeded.")
+    _end(first, RunState.FAILED)
+    bulk_work(seconds=5)
+    told = api.get(f"bulk/{told['id']}").json()
+    assert (told["state"], told["waiting"], told["waits_for"]) == ("stopped", 1, None)
+    assert told["stopped_by"] == str(Run.objects.get(retry_of=first).pk)
+    assert told["note"] == (
+        "Stopped: the run that was tried first failed: No such patient. Mend that, then retry them all."
+    )
+    [listed] = api.results("bulk", state="stopped")
+    assert listed["note"] == "Stopped: the run that was tried first failed. Mend that, then retry them all."
+    assert [item["came"] for item in api.results(f"bulk/{told['id']}/items")] == ["failed", "waiting"]
+    assert not second.retries.exists()
+    assert "ended already" in problem(api.post(f"bulk/{told['id']}/cancel"), 409)
 
 
 def test_each_retry_names_the_program_that_asked(api: Caller, clinic: Clinic):
@@ -128,6 +175,8 @@ WRONG: list[tuple[Any, int]] = [
     ({"deed": "retry", "ids": [UNKNOWN], "filter": {"state": "failed"}}, 400),
     ({"deed": "retry", "ids": [UNKNOWN], "reason": "x"}, 400),
     ({"deed": "cancel", "ids": [UNKNOWN], "same_code": True}, 400),
+    ({"deed": "cancel", "ids": [UNKNOWN], "one_first": True}, 400),
+    ({"deed": "retry", "ids": [UNKNOWN], "one_first": "yes"}, 400),
     ({"deed": "dismiss", "ids": [UNKNOWN]}, 422),
     ({"deed": "dismiss", "ids": [UNKNOWN], "reason": "   "}, 422),
     ({"deed": "reprocess", "ids": [UNKNOWN]}, 422),

@@ -13,7 +13,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -27,14 +27,17 @@ from pytest_django import DjangoDbBlocker, Settings
 from openfn_platform import env
 from openfn_platform.local.processes import descendants
 from openfn_platform.local.servers import Servers, temporary_servers
+from runs.bulk import Chosen, Order, bulk_begin
 from runs.cancelling import run_cancel
-from runs.models import Run, WorkerHeartbeat
+from runs.models import BulkState, Deed, Run, WorkerHeartbeat
+from runs.models.bulk import MOST_UNDER_WAY
 from runs.sandbox.client import ZygoteClient
 from runs.starting import job_start
 from runs.sweeping import leases_expire
 from runs.worker import Worker
 from tests.faults.product import Product
 from tests.flows.world import Engine, World, log_of, outcome
+from tests.runs.test_bulk import failed
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.fault
@@ -171,6 +174,27 @@ def test_without_a_broker_the_sweeper_runs_what_waits_and_the_worker_can_be_stop
     assert stop(product) == 0
     beat.refresh_from_db()
     assert beat.stopped_at is not None
+
+
+@pytest.mark.parametrize("settings_of_it", [{}, {"REDIS_URL": ""}], ids=["rung", "without a broker"])
+def test_a_bulk_retry_goes_on_as_soon_as_its_runs_have_ended(
+    stage: Stage, settings_of_it: dict[str, object]
+) -> None:
+    world = stage.world
+    runs = failed(world, world.job(), 2 * MOST_UNDER_WAY + 5)
+    order = Order(deed=Deed.RETRY, chosen=Chosen(ids=tuple(run.pk for run in runs)))
+    operation = bulk_begin(project=world.project, order=order, by=world.owner)
+    stage.worker(RUN_SWEEP_SECONDS=60, **settings_of_it)
+
+    def is_done() -> bool:
+        operation.refresh_from_db()
+        return operation.state == BulkState.DONE
+
+    wait_for(is_done, stage.logs, seconds=40)
+    assert operation.runs_succeeded == len(runs)
+    assert operation.started_at is not None
+    assert operation.finished_at is not None
+    assert operation.finished_at - operation.started_at < timedelta(seconds=30), "it waited for a sweep"
 
 
 # --- told to stop ---------------------------------------------------------------------------------

@@ -7,12 +7,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from openfn_platform.projects.models import AuditEntry, Membership, Role
-from runs.admin.bulk import MANY
+from runs.admin.bulk import MANY, SHOWN
 from runs.bulk import bulk_work, item_work
-from runs.models import BulkOperation, ItemState, Run
+from runs.models import BulkOperation, ItemState, Run, RunState
+from runs.wiping import payload_wipe
 from tests.flows.world import World
 from tests.runs.admin.conftest import logged_in, people_of
 from tests.runs.admin.helpers import ended_run, text_of
+from tests.runs.pretending import end_runs, work_out
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/runs/run/"
@@ -27,8 +29,13 @@ def failed_runs(place: World, count: int) -> list[Run]:
     return [ended_run(place, job) for _ in range(count)]
 
 
-def retry(person, runs, *, across: bool = False, query: str = ""):
-    told = {"action": "retry_selected", "_selected_action": [str(run.pk) for run in runs], "confirmed": "1"}
+def retry(person, runs, *, across: bool = False, query: str = "", **more: str):
+    told = {
+        "action": "retry_selected",
+        "_selected_action": [str(run.pk) for run in runs],
+        "confirmed": "1",
+        **more,
+    }
     return logged_in(person).post(
         f"{LIST}{query}", {**told, "index": "0", "select_across": "1" if across else "0"}
     )
@@ -55,9 +62,9 @@ def test_many_are_left_to_workers_and_their_page_tells_how_far_they_are(place):
     client = logged_in(people_of(place).viewer)
     shown = text_of(client.get(page(operation)))
     assert f"3 of {MANY + 1}" in shown
+    assert "Waits for a free worker." in shown, "the table shows what becomes of each"
     assert 'http-equiv="refresh"' in shown
-    while bulk_work(seconds=5):
-        pass
+    work_out()
     shown = text_of(client.get(page(operation)))
     assert f"{MANY + 1} of {MANY + 1}" in shown
     assert 'http-equiv="refresh"' not in shown
@@ -79,8 +86,7 @@ def test_each_that_was_chosen_gets_an_answer_and_the_page_says_why_not(place):
     retry(people_of(place).operator, runs)
     operation = BulkOperation.objects.get()
     assert operation.total == MANY + 1
-    while bulk_work(seconds=5):
-        pass
+    work_out()
     operation.refresh_from_db()
     assert (operation.done, operation.failed) == (MANY, 1)
     reason = operation.items.get(state=ItemState.FAILED).reason
@@ -103,8 +109,7 @@ def test_an_operator_stops_it_and_what_is_done_stays_done(place):
     assert (operation.state, operation.done, operation.waiting) == ("cancelled", 1, MANY)
     assert "Left as they are" in text_of(client.get(page(operation)))
     assert page(operation, "cancel") not in text_of(client.get(page(operation)))
-    while bulk_work(seconds=5):
-        pass
+    work_out()
     assert Run.objects.exclude(retry_of=None).count() == 1
 
 
@@ -134,3 +139,90 @@ def test_where_one_may_only_look_nothing_is_begun(place):
     Membership.objects.create(project=other.project, user=operator, role=Role.VIEWER)
     retry(operator, [*failed_runs(place, MANY), *failed_runs(other, 1)])
     assert [operation.project for operation in BulkOperation.objects.all()] == [place.project]
+
+
+# --- one first, and the table ---------------------------------------------------------------------
+
+
+def asked(person, runs) -> str:
+    told = {"action": "retry_selected", "_selected_action": [str(run.pk) for run in runs], "index": "0"}
+    return text_of(logged_in(person).post(LIST, told))
+
+
+@pytest.mark.parametrize(("count", "offered", "ticked"), [(1, 0, 0), (10, 1, 0), (11, 1, 1)])
+def test_to_try_one_first_is_offered_and_for_many_proposed(place, count, offered, ticked):
+    shown = asked(people_of(place).operator, failed_runs(place, count))
+    assert shown.count('name="one_first"') == offered
+    assert shown.count('name="one_first" value="1" checked') == ticked
+
+
+def first_tried(place: World, count: int) -> BulkOperation:
+    people = people_of(place)
+    retry(people.operator, failed_runs(place, count), one_first="1")
+    operation = BulkOperation.objects.get()
+    bulk_work(seconds=5)
+    assert Run.objects.exclude(retry_of=None).count() == 1
+    return operation
+
+
+def test_the_others_follow_when_the_first_has_succeeded(place):
+    operation = first_tried(place, 3)
+    client = logged_in(people_of(place).viewer)
+    assert "One is tried first; the others follow when it has succeeded." in text_of(
+        client.get(page(operation))
+    )
+    work_out()
+    shown = text_of(client.get(page(operation)))
+    assert "3 of 3" in shown
+    assert shown.count(">Succeeded<") >= 3
+    assert Run.objects.exclude(retry_of=None).count() == 3
+
+
+def test_nothing_follows_a_first_that_failed_and_the_page_says_why_and_which(place):
+    operation = first_tried(place, 3)
+    end_runs(RunState.FAILED, error_type="JobError", error_message="<b>OpenMRS</b> refused.")
+    bulk_work(seconds=5)
+    [tried] = Run.objects.exclude(retry_of=None)
+    shown = text_of(logged_in(people_of(place).viewer).get(page(operation)))
+    assert (
+        "Stopped: the run that was tried first failed: &lt;b&gt;OpenMRS&lt;/b&gt; refused. Mend that" in shown
+    )
+    assert reverse("admin:runs_run_change", args=[tried.pk]) in shown
+    assert shown.count("left as it is") == 2
+    assert page(operation, "cancel") not in shown
+    assert "refused" not in text_of(logged_in(people_of(place).viewer).get("/admin/runs/bulkoperation/"))
+
+
+def test_what_was_erased_of_the_run_is_not_told_by_the_operation(place):
+    operation = first_tried(place, 2)
+    end_runs(RunState.FAILED, error_type="JobError", error_message="Amina was refused.")
+    bulk_work(seconds=5)
+    payload_wipe(runs=list(Run.objects.values_list("pk", flat=True)), marker="Erased: 1")
+    shown = text_of(logged_in(people_of(place).operator).get(page(operation)))
+    assert "Stopped: the run that was tried first failed: JobError." in shown
+    assert "Amina" not in shown
+
+
+def test_the_table_is_paged_and_shows_one_kind_when_asked(place, django_assert_max_num_queries):
+    runs = failed_runs(place, SHOWN + 5)
+    Run.objects.filter(pk__in=[run.pk for run in runs[:3]]).update(dismissed_at=timezone.now())
+    retry(people_of(place).operator, runs)
+    operation = BulkOperation.objects.get()
+    work_out()
+    client = logged_in(people_of(place).viewer)
+    client.get(page(operation))
+    with django_assert_max_num_queries(14):
+        shown = text_of(client.get(page(operation)))
+    targets = [str(run.pk) for run in operation_targets(operation)]
+    assert [each in shown for each in targets] == [True] * SHOWN + [False] * 5
+    after = text_of(client.get(f"{page(operation)}?after={SHOWN}"))
+    assert [each in after for each in targets] == [False] * SHOWN + [True] * 5
+    left_out = text_of(client.get(f"{page(operation)}?came=left_out"))
+    assert sum(each in left_out for each in targets) == 3
+    for nonsense in ("?after=x", "?came=x", "?after=99999999999"):
+        assert client.get(page(operation) + nonsense).status_code == 200
+
+
+def operation_targets(operation: BulkOperation) -> list[Run]:
+    rows = Run.objects.in_bulk(list(operation.items.values_list("target", flat=True)))
+    return [rows[key] for key in operation.items.order_by("position").values_list("target", flat=True)]

@@ -8,13 +8,23 @@ import pytest
 from django.utils import timezone
 
 from openfn_platform.projects.models import AuditEntry
-from runs.models import ConnectionHold, Incident, Memory, MemoryValue, Notification, Run, RunState
+from runs.admin.bulk import MANY
+from runs.models import (
+    BulkOperation,
+    ConnectionHold,
+    Incident,
+    Memory,
+    MemoryValue,
+    Notification,
+    Run,
+    RunState,
+)
 from runs.models.engine import HoldStage
 from runs.starting import Input, job_start, schedule_run_now
 from runs.states import state_read
 from tests.flows.world import World, final_of
 from tests.runs.admin.conftest import logged_in, people_of
-from tests.runs.admin.helpers import CANARY, SCRIPT, text_of
+from tests.runs.admin.helpers import CANARY, SCRIPT, ended_run, text_of
 
 
 def page(row, what: str = "change", query: str = "") -> str:
@@ -62,6 +72,25 @@ def test_an_incident_is_taken_and_tried_with_one_then_with_all(world, engine):
     assert "every 2s" not in closed
     assert page(incident, "take") not in closed
     assert "Nothing is left to retry." in text_of(client.get(page(incident, "retry"), follow=True))
+
+
+def test_many_failures_of_an_incident_are_left_to_a_bulk_operation(place):
+    job, people = place.job(), people_of(place)
+    incident = Incident.objects.create(
+        project=place.project, kind="run", job=job, fingerprint="m", title="It failed"
+    )
+    runs = [ended_run(place, job, incident=incident) for _ in range(MANY + 1)]
+    client = logged_in(people.operator)
+    asked = text_of(client.get(page(incident, "retry")))
+    assert f"{MANY + 1} failed runs can be retried" in asked
+    assert "the others follow when it has succeeded" in asked
+    answer = client.post(page(incident, "retry"), {"one": "1"})
+    operation = BulkOperation.objects.get()
+    assert str(operation.pk) in answer["Location"]
+    assert (operation.total, operation.one_first, operation.project) == (MANY + 1, True, place.project)
+    assert set(operation.items.values_list("target", flat=True)) == {run.pk for run in runs}
+    client.post(page(incident, "retry"), {"all": "1"})
+    assert BulkOperation.objects.order_by("-id")[0].one_first is False
 
 
 def test_an_incident_is_dismissed_with_a_reason_that_stays_readable(world, engine):

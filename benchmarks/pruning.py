@@ -32,7 +32,7 @@ def measure(stage: Stage) -> Iterator[Figure]:
     count = ROWS // (ROWS_OF_MESSAGE + ROWS_OF_RUN) + 1
     count = count // 10 if stage.quick else count
     world = World()
-    key = f"key:{world.key()}"
+    key = world.key()
     job = world.job(JOB)
     world.on_message(job, inclusion={"form": {"kind": "registration"}})
     rows = history_fill(stage, world, job, count=count, days_ago=600, step="1 second")

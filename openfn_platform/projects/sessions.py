@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from django.contrib.auth import login
 from django.db import transaction
@@ -62,6 +63,18 @@ def session_seen(request: HttpRequest) -> None:
     if store.seen_at is None or store.seen_at < now - SEEN_EVERY:
         store.seen_at = now
         Session.objects.filter(pk=store.session_key).update(seen_at=now)
+
+
+@transaction.atomic
+def session_take(request: HttpRequest, *, name: str, key: str) -> Any:
+    """Take one thing out of a dictionary in the session. Of two requests that come at once only one gets it."""
+    row = Session.objects.select_for_update().filter(pk=request.session.session_key).first()
+    kept = dict(row.get_decoded().get(name, {})) if row is not None else {}
+    found = kept.pop(key, None)
+    if found is not None:
+        request.session[name] = kept
+        request.session.save()
+    return found
 
 
 def sessions_of(person: User) -> QuerySet[Session]:

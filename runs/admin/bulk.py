@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
@@ -21,6 +23,7 @@ from openfn_platform.projects.models import Role
 from runs.admin.pages import HistoryAdmin
 from runs.bulk import Chosen, NothingChosen, Order, bulk_begin, bulk_cancel
 from runs.models import BulkOperation, BulkState, Deed, Run
+from runs.pressing import AGAIN, pressed
 from runs.selectors.bulk import failed_items, reasons_of
 from runs.templatetags.runs import when
 
@@ -96,17 +99,19 @@ def retry_begin(request: HttpRequest, queryset: QuerySet[Run], *, across: bool) 
 
     Chosen one by one, each gets an answer; of all that a filter finds, those are retried that need it.
     """
-    begun: list[BulkOperation] = []
-    nothing = False
+    begun: list[uuid.UUID] = []
+    nothing = known = False
     for project in projects_of(request):
         rows = queryset.filter(project=project)
         keys = () if across else tuple(rows.values_list("pk", flat=True))
         if not across and not keys:
             continue
-        chosen = Chosen(rows=rows) if across else Chosen(ids=keys)
+        order = Order(deed=Deed.RETRY, chosen=Chosen(rows=rows) if across else Chosen(ids=keys))
+        begin = partial(bulk_begin, project=project, order=order, by=actor_of(request))
         try:
-            order = Order(deed=Deed.RETRY, chosen=chosen)
-            begun.append(bulk_begin(project=project, order=order, by=actor_of(request)))
+            made, again = pressed(request, project_id=project.pk, do=begin)
+            begun.append(made)
+            known |= again
         except NothingChosen:
             nothing = True
         except PlatformError as error:
@@ -115,8 +120,11 @@ def retry_begin(request: HttpRequest, queryset: QuerySet[Run], *, across: bool) 
         messages.warning(request, "None of them needs a retry.")
     if not begun:
         return HttpResponseRedirect(request.get_full_path())
-    total = sum(operation.total for operation in begun)
-    messages.success(request, f"{plural(total, 'run')} will be retried, in order of arrival.")
+    if known:
+        messages.info(request, AGAIN)
+    else:
+        total = BulkOperation.objects.filter(pk__in=begun).aggregate(runs=Sum("total"))["runs"] or 0
+        messages.success(request, f"{plural(total, 'run')} will be retried, in order of arrival.")
     if len(begun) == 1:
-        return HttpResponseRedirect(reverse("admin:runs_bulkoperation_change", args=[begun[0].pk]))
+        return HttpResponseRedirect(reverse("admin:runs_bulkoperation_change", args=begun))
     return HttpResponseRedirect(reverse("admin:runs_bulkoperation_changelist"))

@@ -26,7 +26,7 @@ from runs import holds, incidents, memories
 from runs.backoff import RetryPolicy
 from runs.ending import Ending
 from runs.followups import Flow, flows_of, followups_create
-from runs.lifecycle import run_move
+from runs.lifecycle import asked_to_stop, run_move
 from runs.logs import LogBuffer
 from runs.models import Run, RunMode, RunState, State, StateKind
 from runs.models.run import RetryKind
@@ -84,7 +84,7 @@ def _what_comes_next(
     holds.note_ending(run=run, ending=ending)
     if run.mode != RunMode.LIVE:
         return 0  # a test or dry run starts nothing, moves no memory and mails nobody
-    if wait is not None:
+    if wait is not None and not asked_to_stop(run_id=run.pk):
         next_attempt(run=run, wait=wait)
         return 0  # it waits; the sweep rings when its time has come
     if not ending.failed and ending.state != RunState.SUCCESS:

@@ -4,7 +4,8 @@ Exactly once per cause: `unique(parent, trigger, job)` and `ON CONFLICT DO NOTHI
 
 * success, and completion after a success: the upstream's final state (the same stored row);
 * failure, and completion after a failure: the upstream's *initial* state and `error`;
-* cancelled and skipped start nothing.
+* cancelled and skipped start nothing;
+* nor does a run that somebody cancelled and that came to its end before its worker could stop it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from jobs.language.contract import Condition
 from jobs.models import Job, JobState
 from openfn_platform.common.ids import uuid7
 from runs.ending import Ending
+from runs.lifecycle import asked_to_stop
 from runs.models import LogLine, Run, RunMode, RunState, State, StateKind
 from runs.states import encode, state_build, state_read, with_error
 from triggers.models import FlowEvent, FlowScope, Trigger, TriggerKind
@@ -101,6 +103,9 @@ def followups_create(*, run: Run, ending: Ending, flows: list[Flow], final: Stat
         and (not flow.condition.strip() or ending.conditions.get(str(flow.trigger_id), False))
     ]
     if not chosen:
+        return []
+    if asked_to_stop(run_id=run.pk):
+        _say(run, "Somebody cancelled it while it came to its end: what follows from it was not started.")
         return []
     if run.depth >= MAX_DEPTH:
         _say(run, f"The chain stops here: it is {MAX_DEPTH} jobs deep, which looks like a circle.")

@@ -15,6 +15,7 @@ from openfn_platform.common.errors import NotAllowed, NotFound
 from openfn_platform.common.text import one_line
 from openfn_platform.projects.actors import Actor, By, as_actor
 from openfn_platform.projects.auditing import audit
+from openfn_platform.projects.browsers import browser_note
 from openfn_platform.projects.models import Session, User
 from openfn_platform.projects.session_store import ADDRESS, BEGAN, DEVICE, HOW, SessionStore
 from openfn_platform.projects.throttling import client_address
@@ -43,6 +44,7 @@ def session_begin(*, request: HttpRequest, person: User, how: str) -> None:
     """Log somebody in, after everything that had to be proved was."""
     _tidy()
     login(request, person, backend=BACKEND)
+    browser_note(request, person)
     device, address = device_of(request), client_address(request)
     request.session.update({BEGAN: timezone.now().isoformat(), ADDRESS: address, DEVICE: device, HOW: how})
     actor = Actor(user=person, address=address)

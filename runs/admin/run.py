@@ -144,6 +144,7 @@ class RunAdmin(RetryPage, TracePage, RunList):
             tone="danger",
             icon="stop_circle",
             hint="Ask its worker to stop it, or end it before it starts",
+            back="Go back",
         ),
         Deed(
             name="abort",
@@ -155,6 +156,7 @@ class RunAdmin(RetryPage, TracePage, RunList):
             tone="danger",
             icon="dangerous",
             hint="End it now, without waiting for its worker",
+            back="Go back",
         ),
         Deed(
             name="dismiss",

@@ -243,6 +243,7 @@ def test_selected_runs_that_have_begun_are_asked_to_stop_or_aborted(place):
 
     asked = text_of(bulk(client, "abort_selected", running, ended))
     assert "They are over at once" in asked
+    assert ">Cancel</" not in asked, "a way back that is called like the other deed"
     assert Run.objects.get(pk=running.pk).state == RunState.STARTED
     done = text_of(bulk(client, "abort_selected", running, ended, confirmed="1"))
     assert "1 run aborted." in done

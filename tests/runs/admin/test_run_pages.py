@@ -170,6 +170,7 @@ def test_a_running_run_is_cancelled_politely_or_aborted_at_once(place):
     asked = text_of(client.get(page(run, "abort")))
     assert "also when its worker hangs" in asked
     assert "stays there" in asked
+    assert ">Cancel</" not in asked, "a way back that is called like the other deed"
     assert Run.objects.get(pk=run.pk).state == RunState.STARTED, "to ask is not to do"
     assert "The run is aborted." in text_of(client.post(page(run, "abort"), follow=True))
     run.refresh_from_db()

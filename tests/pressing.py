@@ -8,10 +8,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 
+from tests.waiting import wait_for
+
 T = TypeVar("T")
+U = TypeVar("U")
 _WORD = re.compile(r'name="press" value="([^"]+)"')
 
 
@@ -36,10 +39,32 @@ def at_once(*deeds: Callable[[], T]) -> list[T]:
 
     def do(deed: Callable[[], T]) -> T:
         together.wait(10)
-        try:
-            return deed()
-        finally:
-            connection.close()
+        return _closing(deed)
 
     with ThreadPoolExecutor(len(deeds)) as pool:
         return list(pool.map(do, deeds))
+
+
+def meanwhile(first: Callable[[], T], second: Callable[[], U]) -> tuple[T, U]:
+    """`second` begins when `first` is done but not committed, and has to wait for it."""
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            one = first()
+            other = pool.submit(_closing, second)
+            wait_for(somebody_waits, lambda: "nobody waits for a lock")
+        return one, other.result(20)
+
+
+def _closing(deed: Callable[[], U]) -> U:
+    try:
+        return deed()
+    finally:
+        connection.close()
+
+
+def somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return bool(cursor.fetchone()[0])

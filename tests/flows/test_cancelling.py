@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from openfn_platform.projects.models import AuditEntry
@@ -24,7 +21,7 @@ from runs.planning import run_load
 from runs.starting import job_start
 from runs.sweeping import leases_expire
 from tests.flows.world import Engine, World, log_of, outcome
-from tests.waiting import wait_for
+from tests.pressing import meanwhile
 
 WELL = Ending(state=RunState.SUCCESS, final=b'{"data":{}}')
 BADLY = not_started("ConnectError", "Nobody answers.", kind="connection")
@@ -57,32 +54,6 @@ def begun(world: World, **version: Any) -> tuple[Run, Claim]:
 def finish(run: Run, claim: Claim, ending: Ending) -> bool:
     loaded = run_load(run_id=run.pk)
     return run_finish(run=loaded, token=claim.token, source=RunState.STARTED, ending=ending)
-
-
-def meanwhile(first: Callable[[], object], second: Callable[[], object]) -> None:
-    """`second` begins when `first` is done but not committed, and has to wait for it."""
-
-    def run_second() -> None:
-        try:
-            second()
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=run_second)
-    with transaction.atomic():
-        first()
-        thread.start()
-        wait_for(somebody_waits, lambda: "nobody waits for a lock")
-    thread.join(10)
-    assert not thread.is_alive()
-
-
-def somebody_waits() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        return bool(cursor.fetchone()[0])
 
 
 @pytest.mark.parametrize("ending", [WELL, BADLY], ids=["well", "badly"])

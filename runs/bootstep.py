@@ -7,6 +7,8 @@ from typing import Any
 
 from celery import bootsteps
 
+from openfn_platform.common.garbage import settle
+
 
 class RunsStep(bootsteps.StartStopStep):
     """Bound to the Worker blueprint, so that it starts before, and without, a connection to the broker.
@@ -28,6 +30,7 @@ class RunsStep(bootsteps.StartStopStep):
         self._worker.start()
         # A permit that finds no zygote is burnt: the pool must not take any before there is one.
         self._worker.wait_ready(30)
+        settle()
 
     def stop(self, parent: Any) -> None:
         if self._worker is not None:

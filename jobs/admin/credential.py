@@ -62,6 +62,7 @@ def _undo(request: HttpRequest, credential: Credential, _values: dict[str, Any])
 
 @admin.register(Credential)
 class CredentialAdmin(ScopedAdmin):
+    empty = "A credential holds the address and the password of a system that jobs talk to."
     roles = {"view": Role.VIEWER, "add": Role.ADMIN, "change": Role.ADMIN}
     list_display = ("name", "system", "state", "expires", "environments", "lent", "key")
     list_select_related = ("project",)

@@ -36,6 +36,10 @@ def _archive(request: HttpRequest, table: Table, _values: dict[str, Any]) -> Htt
 
 @admin.register(Table)
 class TableAdmin(ScopedAdmin):
+    empty = (
+        "A table keeps what jobs look up, such as facility codes, or what they need again. It "
+        "can be filled from a CSV file."
+    )
     roles = {"view": Role.VIEWER, "add": Role.EDITOR, "change": Role.EDITOR}
     list_display = ("name", "in_code", "kind_badge", "rows", "changed", "description")
     list_select_related = ("project",)

@@ -29,8 +29,8 @@ LINTERS = {
     "import-linter": ("-c", IMPORT_LINTER),
 }
 STOP_SECONDS = 30.0
-# Whole files, because many of them start a server for themselves once.
-SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")
+# Whole files, because many of them start a server for themselves once; in the order that `tests/conftest.py` makes.
+SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def main(arguments: list[str]) -> int:

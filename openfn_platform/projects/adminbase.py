@@ -28,6 +28,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, Ht
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.utils.text import capfirst
 from unfold.views import ChangeList as UnfoldChangeList
 
 from openfn_platform.common.errors import NotAllowed, NotFound, PlatformError
@@ -80,6 +81,7 @@ class RefusedForm:
 class ScopedAdmin(AnyModelAdmin):
     """An admin page whose rows belong to projects."""
 
+    empty = ""  # what will stand in the list and how it comes there, while there is nothing
     project_path = "project"  # from a row to its project; "pk" for projects themselves
     roles: Mapping[str, Role] = {"view": Role.VIEWER}
     deeds: Sequence[Deed] = ()
@@ -271,7 +273,8 @@ class ScopedAdmin(AnyModelAdmin):
             query = request.GET.copy()
             choose_project(request, query.pop("project")[-1])
             return HttpResponseRedirect(f"{request.path}?{query.urlencode()}" if query else request.path)
-        return super().changelist_view(request, extra_context)
+        title = capfirst(self.opts.verbose_name_plural)  # the browser's tab; nobody "selects a job to change"
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def changeform_view(
         self,

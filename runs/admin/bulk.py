@@ -39,6 +39,7 @@ def _cancel(request: HttpRequest, operation: BulkOperation, _values: dict[str, A
 
 @admin.register(BulkOperation)
 class BulkOperationAdmin(HistoryAdmin):
+    empty = "Choose several runs or messages in their list, then an action: how far it is shows here."
     page_template = "admin/runs/bulk/page.html"
     list_display = ("state_badge", "what", "progress", "asker", "begun")
     list_display_links = ("what",)

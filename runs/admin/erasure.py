@@ -23,6 +23,7 @@ MOST_SHOWN = 200
 
 @admin.register(Erasure)
 class ErasureAdmin(HistoryAdmin):
+    empty = "Whoever erases a person, by way of “Find a person”, gets a certificate. They stand here."
     roles = {"view": Role.ADMIN}
     page_template = "admin/runs/erasure/page.html"
     list_display = ("number", "state_badge", "begun", "by_name", "reason")
@@ -32,7 +33,8 @@ class ErasureAdmin(HistoryAdmin):
 
     @admin.display(description="state")
     def state_badge(self, erasure: Erasure) -> SafeString:
-        return badge(erasure.get_state_display(), "good" if erasure.state == ErasureState.DONE else "busy")
+        done = erasure.state == ErasureState.DONE
+        return badge("Done" if done else "Under way", "good" if done else "busy")
 
     @admin.display(description="begun")
     def begun(self, erasure: Erasure) -> SafeString | str:

@@ -66,6 +66,7 @@ class StageFilter(SelectFilter):
 
 @admin.register(ConnectionHold)
 class HoldAdmin(HistoryAdmin):
+    empty = "A connection that fails again and again is put on hold, and its runs wait. None is on hold now."
     page_template = "admin/runs/hold.html"
     list_display = ("stage_badge", "connection", "reason", "failures", "since", "next_probe")
     list_display_links = ("connection",)

@@ -49,6 +49,7 @@ def _is_open(incident: Incident) -> bool:
 
 @admin.register(Incident)
 class IncidentAdmin(HistoryAdmin):
+    empty = "Equal failures are taken together in one incident. There was none yet."
     page_template = "admin/runs/incident/page.html"
     installation_rows = True
     list_display = ("state_badge", "what", "since", "times", "looks_after", "last")

@@ -56,6 +56,7 @@ class MemoryForm(forms.Form):
 
 @admin.register(Memory)
 class MemoryAdmin(HistoryAdmin):
+    empty = "What a job remembers from one run to the next, such as how far it has read, stands here."
     page_template = "admin/runs/memory/page.html"
     list_display = ("trigger", "job", "slot", "changed", "size")
     list_display_links = ("trigger",)

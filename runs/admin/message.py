@@ -77,6 +77,7 @@ PARTS = (
 
 @admin.register(Message)
 class MessageAdmin(HistoryAdmin):
+    empty = "What partner systems post to an inbox of this project arrives here."
     page_template = "admin/triggers/message/page.html"
     parts = PARTS
     list_display = ("matched_badge", "received", "inbox", "started", "size_in_words", "sender_key")

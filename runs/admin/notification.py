@@ -38,6 +38,7 @@ class MailStateFilter(SelectFilter):
 
 @admin.register(Notification)
 class NotificationAdmin(HistoryAdmin):
+    empty = "Mails about failures, and about what is well again, stand here with whether they were sent."
     page_template = "admin/runs/notification.html"
     installation_rows = True
     list_display = ("state_badge", "subject", "recipient", "written", "sent", "attempts")

@@ -131,6 +131,7 @@ PARTS = (
 
 @admin.register(Run)
 class RunAdmin(RetryPage, TracePage, RunList):
+    empty = "Each execution of a job is a run. It comes here once a trigger, or you, starts a job."
     page_template = "admin/runs/run/page.html"
     parts = PARTS
     deeds = (

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.urls import get_resolver
 from django.utils import timezone
 
@@ -290,6 +293,43 @@ def _shared(clinic: Clinic) -> dict[str, Any]:
     return {"table": table.pk, "library": module.pk, "change": change}
 
 
+@dataclass(frozen=True)
+class Place:
+    """Made once for all tests here, which undo what they do: a clinic full of things, and its neighbour."""
+
+    clinic: Clinic
+    stranger: Clinic
+    things: dict[str, Any]
+    callers: dict[str, Caller]  # of the clinic, by their one scope
+
+    def told(self, scope: str, name: str) -> tuple[Any, str]:
+        """The answer and its text; what was done is undone."""
+        with transaction.atomic():
+            answer = ask(self.callers[scope], name, self.things)
+            content = text(answer)
+            transaction.set_rollback(True)
+        return answer, content
+
+
+@pytest.fixture(scope="module")
+def place(django_db_setup: None, django_db_blocker: Any) -> Iterator[Place]:
+    with django_db_blocker.unblock(), transaction.atomic():
+        clinic, stranger = Clinic(), Clinic("Another clinic")
+        callers = {scope: clinic.caller(scope) for scope in SCOPES}
+        yield Place(clinic, stranger, things_of(clinic), callers)
+        transaction.set_rollback(True)
+
+
+@pytest.fixture
+def clinic(place: Place, db: None) -> Clinic:
+    return place.clinic
+
+
+@pytest.fixture
+def stranger(place: Place, db: None) -> Clinic:
+    return place.stranger
+
+
 def ask(caller: Caller, name: str, things: dict[str, Any]) -> Any:
     method, path = TABLE[name][0], address_of(name, things)
     body = BODIES.get(name)
@@ -322,23 +362,23 @@ def test_every_address_stands_in_the_table():
     }
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("name", TABLE)
-def test_a_scope_opens_its_addresses_and_no_others(clinic: Clinic, name: str):
+def test_a_scope_opens_its_addresses_and_no_others(place: Place, name: str):
     _, allowed, missing = TABLE[name]
     for scope in SCOPES:
-        things = things_of(clinic)
-        answer = ask(clinic.caller(scope), name, things)
+        answer, content = place.told(scope, name)
         if scope in allowed:
-            assert answer.status_code in (200, 201, 202, 204), (scope, answer.content)
+            assert answer.status_code in (200, 201, 202, 204), (scope, content)
         else:
             assert f"the scope “{missing}”" in problem(answer, 403), scope
         shows = scope in allowed and name in SHOWS_DATA
-        assert (CANARY in text(answer)) is (shows or (name in SHOWS_PARTLY and scope in DATA)), scope
+        assert (CANARY in content) is (shows or (name in SHOWS_PARTLY and scope in DATA)), scope
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_a_neighbour_is_told_the_same_as_of_what_never_was(clinic: Clinic, stranger: Clinic, name: str):
-    things = things_of(clinic)
+def test_a_neighbour_is_told_the_same_as_of_what_never_was(place: Place, stranger: Clinic, name: str):
+    things = place.things
     before = list(Run.objects.order_by("pk").values_list("pk", "state"))
     caller = stranger.caller()
     answer = ask(caller, name, things)
@@ -356,8 +396,8 @@ def test_a_neighbour_is_told_the_same_as_of_what_never_was(clinic: Clinic, stran
 
 
 @pytest.mark.parametrize("field", ["message", "run"])
-def test_a_job_is_not_started_with_what_belongs_to_a_neighbour(clinic: Clinic, stranger: Clinic, field: str):
-    theirs = things_of(clinic)[field]
+def test_a_job_is_not_started_with_what_belongs_to_a_neighbour(place: Place, stranger: Clinic, field: str):
+    theirs = place.things[field]
     job = stranger.job()
     caller = stranger.caller()
     answers = [caller.post(f"jobs/{job.pk}/run", {field: str(key)}) for key in (theirs, UNKNOWN)]
@@ -368,8 +408,8 @@ def test_a_job_is_not_started_with_what_belongs_to_a_neighbour(clinic: Clinic, s
 @pytest.mark.parametrize(
     "parameter", ["job", "workflow", "trigger", "work_order", "message", "retry_of", "parent"]
 )
-def test_a_filter_does_not_reach_over_the_fence(clinic: Clinic, stranger: Clinic, parameter: str):
-    things = things_of(clinic)
+def test_a_filter_does_not_reach_over_the_fence(place: Place, stranger: Clinic, parameter: str):
+    things = place.things
     theirs = things.get(parameter) or things["run"]
     stranger.run()
     assert stranger.caller().ids("runs", **{parameter: str(theirs)}) == []
@@ -383,8 +423,8 @@ def test_keys_are_those_of_the_own_project(clinic: Clinic, stranger: Clinic):
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_without_a_valid_token_nobody_gets_in(clinic: Clinic, name: str):
-    things = things_of(clinic)
+def test_without_a_valid_token_nobody_gets_in(place: Place, clinic: Clinic, name: str):
+    things = place.things
     revoked, revoked_text = clinic.token(*SCOPES)
     token_revoke(token=revoked, by=clinic.owner)
     expired, expired_text = clinic.token(*SCOPES, expires_at=timezone.now() + timedelta(hours=1))

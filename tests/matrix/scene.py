@@ -127,8 +127,11 @@ def things_of(clinic: Clinic, *, name: str = NAME, lent: ProjectCredential | Non
     member = User.objects.create_user(
         f"{name}.{User.objects.count()}@example.org", None, name=f"{name} member"
     )
-    link = clinic.credential(
-        "openmrs", instanceUrl="http://127.0.0.1:9/openmrs", username=clinic.canary, password=clinic.canary
+    link = clinic.credential(  # an address that is refused at once, however often it is tried
+        "openmrs",
+        instanceUrl="http://169.254.169.254/openmrs",
+        username=clinic.canary,
+        password=clinic.canary,
     )
     incident = clinic.incident(job=job, title=f"{name} incident", message="The partner said no.")
     run = clinic.run(RunState.FAILED, job=job, error_message="The partner said no.")

@@ -28,42 +28,6 @@ TWICE = {"runs/api/bulk.py", "runs/api/exchanges.py", "triggers/api/would_match.
 ALL = ("intake", "read", "read-data", "operate", "deploy")
 
 
-@pytest.fixture
-def clinic() -> Clinic:
-    return Clinic("Clinic")
-
-
-@pytest.mark.parametrize("name", ADDRESSES)
-def test_other_methods_are_not_known_here(clinic: Clinic, name: str):
-    known = {TABLE[row][0] for row in TABLE if row.split(" ")[0] == name} or {"GET"}
-    caller = clinic.caller(*ALL)
-    for method in METHODS:
-        if method not in known:
-            answer = caller.client.generic(
-                method, address_of(name, {}), headers=caller.headers, content_type="application/json"
-            )
-            assert answer.status_code == 405, method
-            assert set(answer["Allow"].split(", ")) - {"HEAD", "OPTIONS"} == known
-
-
-@pytest.mark.parametrize("row", [row for row in TABLE if set(TABLE[row][1]) != set(SCOPES)])
-def test_without_its_scope_a_row_of_the_table_would_fail(clinic: Clinic, row: str):
-    """The question for the scope is taken out; the sentence that the table expects is then not told."""
-    _, allowed, missing = TABLE[row]
-    lacking = next(scope for scope in SCOPES if scope not in allowed)
-    with _unasked():
-        answer = ask(clinic.caller(lacking), row, things_of(clinic))
-    assert f"the scope “{missing}”" not in text(answer)
-
-
-def _unasked() -> ExitStack:
-    real, patches = scopes.scope_require, ExitStack()
-    for module in list(sys.modules.values()):
-        if getattr(module, "__dict__", {}).get("scope_require") is real:
-            patches.enter_context(patch.object(module, "scope_require", lambda **_asked: None))
-    return patches
-
-
 # A deed of one's own that names what is theirs: where it is sent, and what.
 WITH_THEIRS: dict[str, tuple[str, Callable[[dict[str, Any]], Any]]] = {
     "their message": ("jobs/{job}/run", lambda things: {"message": str(things["message"])}),
@@ -126,6 +90,37 @@ def fence(django_db_setup: None, django_db_blocker: Any) -> Iterator[Fence]:
     with django_db_blocker.unblock(), transaction.atomic(), watching() as watch:
         yield Fence(watch)
         transaction.set_rollback(True)
+
+
+@pytest.mark.parametrize("name", ADDRESSES)
+def test_other_methods_are_not_known_here(fence: Fence, name: str):
+    known = {TABLE[row][0] for row in TABLE if row.split(" ")[0] == name} or {"GET"}
+    caller = fence.caller
+    for method in METHODS:
+        if method not in known:
+            answer = caller.client.generic(
+                method, address_of(name, {}), headers=caller.headers, content_type="application/json"
+            )
+            assert answer.status_code == 405, method
+            assert set(answer["Allow"].split(", ")) - {"HEAD", "OPTIONS"} == known
+
+
+@pytest.mark.parametrize("row", [row for row in TABLE if set(TABLE[row][1]) != set(SCOPES)])
+def test_without_its_scope_a_row_of_the_table_would_fail(fence: Fence, row: str):
+    """The question for the scope is taken out; the sentence that the table expects is then not told."""
+    _, allowed, missing = TABLE[row]
+    lacking = next(scope for scope in SCOPES if scope not in allowed)
+    with _unasked():
+        answer = ask(fence.clinic.caller(lacking), row, fence.things)
+    assert f"the scope “{missing}”" not in text(answer)
+
+
+def _unasked() -> ExitStack:
+    real, patches = scopes.scope_require, ExitStack()
+    for module in list(sys.modules.values()):
+        if getattr(module, "__dict__", {}).get("scope_require") is real:
+            patches.enter_context(patch.object(module, "scope_require", lambda **_asked: None))
+    return patches
 
 
 @pytest.mark.parametrize(

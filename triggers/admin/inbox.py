@@ -45,6 +45,7 @@ def _switch(enabled: bool) -> Any:
 
 @admin.register(Inbox)
 class InboxAdmin(ScopedAdmin):
+    empty = "An inbox is the address at which partner systems post their messages."
     roles = {"view": Role.VIEWER, "add": Role.ADMIN, "change": Role.ADMIN}
     list_display = ("name", "of", "state", "access_badge", "keys", "refused")
     list_select_related = ("project", "trigger")

@@ -32,6 +32,7 @@ SHOWN = 120
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ScopedAdmin):
+    empty = "Here stands who changed, started, opened or exported what, from the first deed on."
     installation_rows = True
     roles = {"view": Role.ADMIN}
     list_display = ("moment", "who", "from_where", "deed", "what", "changed")

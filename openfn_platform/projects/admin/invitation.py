@@ -70,6 +70,7 @@ def _revoke(request: HttpRequest, invitation: Invitation, _values: dict[str, Any
 
 @admin.register(Invitation)
 class InvitationAdmin(ScopedAdmin):
+    empty = "Invite the people who are to work in this project; each gets a mail with a link."
     roles = {"view": Role.ADMIN, "add": Role.ADMIN}
     form = InvitationForm
     list_display = ("email", "role_word", "state", "by", "sent", "expires")

@@ -29,6 +29,7 @@ def _lift(request: HttpRequest, attempt: AccessAttempt, _values: dict[str, Any])
 
 @admin.register(AccessAttempt)
 class LockAdmin(ScopedAdmin):
+    empty = "Whoever types too many wrong passwords is kept out for a while, and stands here. Nobody is now."
     superusers_only = True
     roles = {"view": Role.OWNER}
     list_display = ("name", "ip_address", "tries", "state", "last", "device")

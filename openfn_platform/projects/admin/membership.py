@@ -32,6 +32,7 @@ def _reset_factor(request: HttpRequest, membership: Membership, _values: dict[st
 
 @admin.register(Membership)
 class MembershipAdmin(ScopedAdmin):
+    empty = "Nobody works in this project yet. Invite someone, and they stand here once they accept."
     roles = {"view": Role.VIEWER, "add": Role.ADMIN, "change": Role.ADMIN}
     list_display = ("person", "role_badge", "sees_data", "gets_mail", "since")
     list_select_related = ("user", "project")

@@ -53,6 +53,7 @@ def _archive(request: HttpRequest, project: Project, _values: dict[str, Any]) ->
 
 @admin.register(Project)
 class ProjectAdmin(ScopedAdmin):
+    empty = "A project holds the workflows, connections and people of one programme."
     project_path = "pk"
     roles = {"view": Role.VIEWER, "change": Role.ADMIN}
     list_display = ("name", "key", "environment_badge", "time_zone", "kept")

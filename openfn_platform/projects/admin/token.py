@@ -46,6 +46,7 @@ def _revoke(request: HttpRequest, token: ApiToken, _values: dict[str, Any]) -> s
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(ScopedAdmin):
+    empty = "A token lets a program use the API. It is shown once, and may do only what you tick."
     roles = {"view": Role.ADMIN, "add": Role.ADMIN}
     list_display = ("name", "shown_prefix", "state", "scopes_in_words", "used", "expires")
     list_select_related = ("project",)

@@ -48,6 +48,7 @@ def _run_with(request: HttpRequest, job: Job, _values: dict[str, Any]) -> HttpRe
 
 @admin.register(Job)
 class JobAdmin(ScopedAdmin):
+    empty = "A job is a little Python that moves data from one system to another. Triggers start it."
     roles = {"view": Role.VIEWER, "add": Role.EDITOR, "change": Role.EDITOR}
     list_display = ("name", "workflow", "state_badge", "live", "last_run")
     list_select_related = ("workflow", "project", "live_version", "latest_version")

@@ -33,6 +33,7 @@ def _archive(request: HttpRequest, module: LibraryModule, _values: dict[str, Any
 
 @admin.register(LibraryModule)
 class LibraryModuleAdmin(ScopedAdmin):
+    empty = "Functions that several jobs need stand here once; jobs import them by the module's name."
     roles = {"view": Role.VIEWER, "add": Role.EDITOR, "change": Role.EDITOR}
     list_display = ("name", "in_code", "live", "description")
     list_select_related = ("project", "live_version", "latest_version")

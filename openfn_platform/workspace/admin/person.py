@@ -110,6 +110,8 @@ admin.site.unregister(User)
 class PersonAdmin(UserAdmin):
     """As the floor below has it; switching off asks with everything in view."""
 
+    empty = "Everybody who can log in to this installation."
+
     def get_urls(self) -> list[URLPattern]:
         own = path(
             "<path:object_id>/hanging/",

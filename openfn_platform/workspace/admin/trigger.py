@@ -66,6 +66,7 @@ def _archive(request: HttpRequest, trigger: Trigger, _values: dict[str, Any]) ->
 
 @admin.register(Trigger)
 class TriggerAdmin(ScopedAdmin):
+    empty = "A trigger starts jobs: by the clock, when a message fits, or after another job."
     roles = {"view": Role.VIEWER, "add": Role.EDITOR, "change": Role.EDITOR}
     list_display = ("name", "kind_badge", "on", "what", "starts", "next_firing", "last_run")
     list_select_related = ("workflow", "project", "upstream")

@@ -40,6 +40,7 @@ def _archive(request: HttpRequest, workflow: Workflow, _values: dict[str, Any]) 
 
 @admin.register(Workflow)
 class WorkflowAdmin(ScopedAdmin):
+    empty = "A workflow holds the jobs that belong together and the triggers that start them."
     roles = {"view": Role.VIEWER, "add": Role.EDITOR, "change": Role.EDITOR}
     list_display = ("name", "key", "jobs_on", "triggers_on", "description")
     list_select_related = ("project",)

@@ -217,7 +217,8 @@ def test_a_private_address_is_refused_where_the_project_does_not_allow_it(config
         client.test()
 
 
-def test_a_server_that_hangs_up_is_not_available(connect):
+def test_a_server_that_hangs_up_is_not_available(connect, monkeypatch):
+    monkeypatch.setattr("jobs.adaptors.postgresql.CONNECT_SECONDS", 2)
     with FaultyServer(hang_up) as server, pytest.raises(AdaptorError):
         connect(port=server.port).test()
 

@@ -26,14 +26,14 @@ from runs import holds, incidents, memories
 from runs.backoff import RetryPolicy
 from runs.ending import Ending
 from runs.followups import Flow, flows_of, followups_create
-from runs.lifecycle import asked_to_stop, run_move
+from runs.lifecycle import run_move
 from runs.logs import LogBuffer
 from runs.models import Run, RunMode, RunState, State, StateKind
 from runs.models.run import RetryKind
 from runs.permits import publish_on_commit
 from runs.states import state_build
 from runs.unkept import wipe_note
-from runs.work_orders import work_order_lock, work_order_refresh
+from runs.work_orders import work_order_lock_at_end, work_order_refresh
 
 logger = logging.getLogger(__name__)
 
@@ -68,9 +68,9 @@ def run_finish(
             final.save(force_insert=True)
         if log is not None:
             log.flush()
-        work_order_lock(work_order_id=run.work_order_id)
+        cancelled = work_order_lock_at_end(work_order_id=run.work_order_id, run_id=run.pk)
         wipe_note(project=run.project, work_order_id=run.work_order_id)
-        rings = _what_comes_next(run, ending, final, wait, flows)
+        rings = _what_comes_next(run, ending, final, None if cancelled else wait, flows, cancelled)
         work_order_refresh(work_order_id=run.work_order_id)
         publish_on_commit(rings)
     run.state = ending.state
@@ -78,19 +78,28 @@ def run_finish(
 
 
 def _what_comes_next(
-    run: Run, ending: Ending, final: State | None, wait: timedelta | None, flows: list[Flow] | None
+    run: Run,
+    ending: Ending,
+    final: State | None,
+    wait: timedelta | None,
+    flows: list[Flow] | None,
+    cancelled: bool,
 ) -> int:
     """Next attempt, or else follow-ups, incident and memory. Returns how many runs became available now."""
     holds.note_ending(run=run, ending=ending)
     if run.mode != RunMode.LIVE:
         return 0  # a test or dry run starts nothing, moves no memory and mails nobody
-    if wait is not None and not asked_to_stop(run_id=run.pk):
+    if wait is not None:
         next_attempt(run=run, wait=wait)
         return 0  # it waits; the sweep rings when its time has come
     if not ending.failed and ending.state != RunState.SUCCESS:
         return 0
     children = followups_create(
-        run=run, ending=ending, flows=flows_of(job=run.job) if flows is None else flows, final=final
+        run=run,
+        ending=ending,
+        flows=flows_of(job=run.job) if flows is None else flows,
+        final=final,
+        cancelled=cancelled,
     )
     if ending.failed and children:
         Run.objects.filter(pk=run.pk).update(handled=True)

@@ -20,7 +20,6 @@ from jobs.language.contract import Condition
 from jobs.models import Job, JobState
 from openfn_platform.common.ids import uuid7
 from runs.ending import Ending
-from runs.lifecycle import asked_to_stop
 from runs.models import LogLine, Run, RunMode, RunState, State, StateKind
 from runs.states import encode, state_build, state_read, with_error
 from triggers.models import FlowEvent, FlowScope, Trigger, TriggerKind
@@ -91,7 +90,9 @@ def hears(flow: Flow, state: RunState, *, failed: bool) -> bool:
     return state == RunState.SUCCESS and flow.event in (FlowEvent.SUCCESS, FlowEvent.COMPLETION)
 
 
-def followups_create(*, run: Run, ending: Ending, flows: list[Flow], final: State | None) -> list[Run]:
+def followups_create(
+    *, run: Run, ending: Ending, flows: list[Flow], final: State | None, cancelled: bool
+) -> list[Run]:
     """Make the follow-up runs of a run that ended for good; returns the new ones. In the finish's transaction."""
     if run.mode != RunMode.LIVE:
         return []
@@ -104,7 +105,7 @@ def followups_create(*, run: Run, ending: Ending, flows: list[Flow], final: Stat
     ]
     if not chosen:
         return []
-    if asked_to_stop(run_id=run.pk):
+    if cancelled:
         _say(run, "Somebody cancelled it while it came to its end: what follows from it was not started.")
         return []
     if run.depth >= MAX_DEPTH:

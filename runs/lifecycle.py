@@ -135,8 +135,3 @@ def run_start(
         taken: Any = Jsonb(library) if library else None
         cursor.execute(_START, [version_id, input_id, confinement, taken, run_id, token])
         return bool(cursor.rowcount == 1)
-
-
-def asked_to_stop(*, run_id: uuid.UUID) -> bool:
-    """Whether somebody cancelled it while it ran. With its row held: whoever asks later finds that it has ended."""
-    return Run.objects.filter(pk=run_id, cancel_requested_at__isnull=False).exists()

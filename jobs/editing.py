@@ -220,6 +220,8 @@ def version_make_live(*, version: JobVersion, by: By, guard: Guard = unguarded) 
     with transaction.atomic():
         job = _locked(version.job, given=version.job)
         guard()
+        if job.live_version_id == version.pk:
+            return version  # pressed twice
         connections_prove_usable(version=version)
         previous = job.live_version
         job.live_version = version

@@ -42,7 +42,7 @@ class NoOAuth(Conflict):
 
 
 class BadAnswer(Invalid):
-    """This answer belongs to no question of yours: press Connect again."""
+    """This answer was taken already, or belongs to no question of yours. If it is not connected, press Connect again."""
 
     code = "bad_oauth_answer"
 

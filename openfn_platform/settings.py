@@ -207,6 +207,8 @@ TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")  # they may say in X-Forwarded
 AXES_HANDLER = "axes.handlers.database.AxesDatabaseHandler"
 AXES_FAILURE_LIMIT = env.integer("LOGIN_TRIES", 5, least=2, most=100)
 AXES_COOLOFF_TIME = timedelta(minutes=env.integer("LOGIN_WAIT_MINUTES", 15, least=1, most=1440))
+# Of everybody together from one network, in the same time: one password must not be tried on all names.
+LOGIN_TRIES_PER_NETWORK = env.integer("LOGIN_TRIES_PER_NETWORK", 30, least=5, most=100_000)
 AXES_LOCKOUT_PARAMETERS = "openfn_platform.projects.throttling.lockout_parameters"
 AXES_CLIENT_IP_CALLABLE = "openfn_platform.projects.throttling.client_address"
 AXES_USERNAME_FORM_FIELD = "username"
@@ -276,8 +278,10 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
 SESSION_ENGINE = "openfn_platform.projects.session_store"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+KNOWN_BROWSER_COOKIE = "known-browser"
 if _https:  # a browser then takes them from this very host only, and never over http
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
+    KNOWN_BROWSER_COOKIE = "__Host-known-browser"
 SESSION_COOKIE_AGE = 8 * 3600
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"

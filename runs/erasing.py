@@ -58,8 +58,11 @@ def erasure_start(
     search = PersonSearch.objects.select_for_update().select_related("project").get(pk=search.pk)
     if search.state != SearchState.DONE:
         raise Conflict("This search has not ended, or found too much: there is nothing to erase by it.")
-    if Erasure.objects.filter(search_id=search.pk, state=ErasureState.WAITING).exists():
-        raise Conflict("An erasure by this search is under way.")
+    under_way = Erasure.objects.filter(search_id=search.pk, state=ErasureState.WAITING).first()
+    if under_way is not None:
+        raise Conflict(f"An erasure by this search is under way: {under_way.number}.")
+    if search.sealed is None:
+        raise Conflict("What this search found was erased, and whom it was about is forgotten.")
     reason = _reason(reason, asked_of(search))
     chosen = PersonFind.objects.filter(search=search)
     if finds is not None:

@@ -23,8 +23,9 @@ from runs.claiming import run_claim_next
 from runs.ending import Ending
 from runs.finishing import run_finish
 from runs.followups import error_json, hears
+from runs.handing_back import run_hand_back
 from runs.leases import CANCELLED, FENCED, SHUTDOWN, Held
-from runs.lifecycle import run_move, run_start
+from runs.lifecycle import run_start
 from runs.logs import LogBuffer
 from runs.models import Run, RunState
 from runs.planning import CannotStart, Plan, run_load_claimed, run_plan
@@ -100,11 +101,8 @@ def _execute(*, worker: Worker, held: Held) -> None:
         ending = endings.not_started("ExecutionError", _OUR_MISTAKE, _SEE_LOG)
         run_finish(run=run, token=claim.token, source=RunState.CLAIMED, ending=ending)
         return
-    if held.must_stop():
-        # Nothing of the job ran: another worker may take it now, and not when the lease ends.
-        run_move(run_id=run.pk, to=RunState.AVAILABLE, source=RunState.CLAIMED, token=claim.token)
-        return
-    if not _start(worker=worker, plan=plan):
+    if held.must_stop() or not _start(worker=worker, plan=plan):
+        run_hand_back(run_id=run.pk, token=claim.token)
         return
     log = LogBuffer(run=run)
     for sentence in plan.warnings:

@@ -33,7 +33,7 @@ from runs.models.run import Priority, RetryKind
 from runs.permits import bulk_ring_soon_on_commit, publish_on_commit
 from runs.states import state_build
 from runs.unkept import wipe_note
-from runs.work_orders import work_order_lock, work_order_refresh
+from runs.work_orders import work_order_lock_at_end, work_order_refresh
 
 logger = logging.getLogger(__name__)
 
@@ -68,9 +68,9 @@ def run_finish(
             final.save(force_insert=True)
         if log is not None:
             log.flush()
-        work_order_lock(work_order_id=run.work_order_id)
+        cancelled = work_order_lock_at_end(work_order_id=run.work_order_id, run_id=run.pk)
         wipe_note(project=run.project, work_order_id=run.work_order_id)
-        rings = _what_comes_next(run, ending, final, wait, flows)
+        rings = _what_comes_next(run, ending, final, None if cancelled else wait, flows, cancelled)
         work_order_refresh(work_order_id=run.work_order_id)
         publish_on_commit(rings)
         if run.priority == Priority.BULK:
@@ -80,7 +80,12 @@ def run_finish(
 
 
 def _what_comes_next(
-    run: Run, ending: Ending, final: State | None, wait: timedelta | None, flows: list[Flow] | None
+    run: Run,
+    ending: Ending,
+    final: State | None,
+    wait: timedelta | None,
+    flows: list[Flow] | None,
+    cancelled: bool,
 ) -> int:
     """Next attempt, or else follow-ups, incident and memory. Returns how many runs became available now."""
     holds.note_ending(run=run, ending=ending)
@@ -92,7 +97,11 @@ def _what_comes_next(
     if not ending.failed and ending.state != RunState.SUCCESS:
         return 0
     children = followups_create(
-        run=run, ending=ending, flows=flows_of(job=run.job) if flows is None else flows, final=final
+        run=run,
+        ending=ending,
+        flows=flows_of(job=run.job) if flows is None else flows,
+        final=final,
+        cancelled=cancelled,
     )
     if ending.failed and children:
         Run.objects.filter(pk=run.pk).update(handled=True)

@@ -4,7 +4,8 @@ Exactly once per cause: `unique(parent, trigger, job)` and `ON CONFLICT DO NOTHI
 
 * success, and completion after a success: the upstream's final state (the same stored row);
 * failure, and completion after a failure: the upstream's *initial* state and `error`;
-* cancelled and skipped start nothing.
+* cancelled and skipped start nothing;
+* nor does a run that somebody cancelled and that came to its end before its worker could stop it.
 """
 
 from __future__ import annotations
@@ -89,7 +90,9 @@ def hears(flow: Flow, state: RunState, *, failed: bool) -> bool:
     return state == RunState.SUCCESS and flow.event in (FlowEvent.SUCCESS, FlowEvent.COMPLETION)
 
 
-def followups_create(*, run: Run, ending: Ending, flows: list[Flow], final: State | None) -> list[Run]:
+def followups_create(
+    *, run: Run, ending: Ending, flows: list[Flow], final: State | None, cancelled: bool
+) -> list[Run]:
     """Make the follow-up runs of a run that ended for good; returns the new ones. In the finish's transaction."""
     if run.mode != RunMode.LIVE:
         return []
@@ -101,6 +104,9 @@ def followups_create(*, run: Run, ending: Ending, flows: list[Flow], final: Stat
         and (not flow.condition.strip() or ending.conditions.get(str(flow.trigger_id), False))
     ]
     if not chosen:
+        return []
+    if cancelled:
+        _say(run, "Somebody cancelled it while it came to its end: what follows from it was not started.")
         return []
     if run.depth >= MAX_DEPTH:
         _say(run, f"The chain stops here: it is {MAX_DEPTH} jobs deep, which looks like a circle.")

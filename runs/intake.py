@@ -15,6 +15,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from openfn_platform.common.errors import NotFound, PlatformError
@@ -153,6 +154,12 @@ class InboxView(APIView):
         }
         return HttpResponse(status=204, headers=headers)
 
+    @extend_schema(exclude=True)
+    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]  # as DRF has it
+        """What DRF says of the methods; where there is no inbox, what a GET says."""
+        _listening(kwargs["address"], Offer())
+        return super().options(request, *args, **kwargs)
+
 
 class MessageStatusView(APIView):
     """What became of one's own message: states only, no data."""
@@ -171,6 +178,12 @@ class MessageStatusView(APIView):
         listening = _listening(address, offer)
         key = knock(listening=listening, offer=offer).opened(b"")
         return JsonResponse(_status(listening=listening, key=key, message_id=as_uuid(message)))
+
+    @extend_schema(exclude=True)
+    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]  # as DRF has it
+        """Of the methods only, and only where there is an inbox: nothing about the message."""
+        _listening(kwargs["address"], Offer())
+        return super().options(request, *args, **kwargs)
 
 
 def _how_to_post(listening: Listening) -> dict[str, Any]:

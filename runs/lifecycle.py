@@ -117,7 +117,7 @@ def _update(
 _START = """
 UPDATE run SET state = 'started', started_at = clock_timestamp(), job_version_id = %s, input_id = %s, confinement = %s,
     library = %s
-WHERE id = %s AND token = %s AND state = 'claimed'
+WHERE id = %s AND token = %s AND state = 'claimed' AND cancel_requested_at IS NULL
 """
 
 
@@ -130,7 +130,7 @@ def run_start(
     confinement: str,
     library: dict[str, int] | None = None,
 ) -> bool:
-    """claimed -> started. In plain SQL: one of the few statements that every run pays for."""
+    """claimed -> started, unless somebody has cancelled it. In plain SQL: every run pays for this statement."""
     with connection.cursor() as cursor:
         taken: Any = Jsonb(library) if library else None
         cursor.execute(_START, [version_id, input_id, confinement, taken, run_id, token])

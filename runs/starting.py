@@ -147,6 +147,7 @@ def schedule_run_now(*, trigger: Trigger, by: By) -> list[Run]:
     """*Run now* is the next slot, early: its time is the present moment, memory moves as for any slot."""
     from django.utils import timezone
 
+    require(by, trigger.project_id, Role.OPERATOR)
     if trigger.kind != TriggerKind.SCHEDULE:
         raise Invalid("Only a schedule can be run now.")
     jobs = [link.job for link in trigger.trigger_jobs.select_related("job") if link.job.archived_at is None]

@@ -22,7 +22,7 @@ from runs import ending as endings
 from runs import holds
 from runs.bulk import bulk_forget, bulk_sweep
 from runs.finishing import run_finish
-from runs.lifecycle import run_move
+from runs.handing_back import run_hand_back
 from runs.models import Run, RunState, WorkerHeartbeat
 from runs.notifications import alarms, delivery, expiries, refused, reminders
 from runs.permits import publish, queue_length
@@ -78,11 +78,11 @@ def leases_expire() -> int:
                 Run.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
                 .filter(state__in=[RunState.CLAIMED, RunState.STARTED], lease_until__lt=Now())
                 .order_by("lease_until")
-                .values_list("pk", "state", "token", "claims", "worker")[:AT_ONCE]
+                .values_list("pk", "state", "token", "claims", "worker", "cancel_requested_at")[:AT_ONCE]
             )
-            for pk, state, token, claims, worker in expired:
-                if state == RunState.CLAIMED and claims < CLAIMS_AT_MOST:
-                    run_move(run_id=pk, to=RunState.AVAILABLE, source=RunState.CLAIMED, token=token)
+            for pk, state, token, claims, worker, cancelled in expired:
+                if state == RunState.CLAIMED and (claims < CLAIMS_AT_MOST or cancelled):
+                    run_hand_back(run_id=pk, token=token)
                     logger.warning("action=run_unclaimed run=%s worker=%s", pk, worker)
                     continue
                 run = run_load(run_id=pk)

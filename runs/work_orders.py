@@ -42,6 +42,20 @@ def work_order_lock(*, work_order_id: uuid.UUID) -> None:
         cursor.execute("SELECT 1 FROM work_order WHERE id = %s FOR NO KEY UPDATE", [work_order_id])
 
 
+def work_order_lock_at_end(*, work_order_id: uuid.UUID, run_id: uuid.UUID) -> bool:
+    """The same, for a run that has just ended. True: somebody has cancelled it, so that nothing follows from it.
+
+    Its row is held by then: whoever cancels it later finds that it has ended, and after this what followed from it.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT r.cancel_requested_at IS NOT NULL FROM work_order w JOIN run r ON r.id = %s WHERE w.id = %s "
+            "FOR NO KEY UPDATE OF w",
+            [run_id, work_order_id],
+        )
+        return bool(cursor.fetchone()[0])
+
+
 def work_order_refresh(*, work_order_id: uuid.UUID) -> str:
     """Write and return the state that its runs add up to. Call it with the row locked."""
     with connection.cursor() as cursor:

@@ -18,7 +18,8 @@ from jobs.admin.credential_words import expiry_badge, state_badge
 from jobs.credential_tests import TestFailed, credential_test
 from jobs.credentials import credential_archive
 from jobs.models import Credential, ProjectCredential
-from jobs.undoing import credential_undo
+from jobs.undoing import NothingToUndo, credential_undo
+from openfn_platform.common.errors import Conflict
 from openfn_platform.projects.actors import actor_of
 from openfn_platform.projects.adminbase import ScopedAdmin
 from openfn_platform.projects.badges import badge
@@ -42,9 +43,15 @@ def _test(request: HttpRequest, credential: Credential, _values: dict[str, Any])
 def _undo(request: HttpRequest, credential: Credential, _values: dict[str, Any]) -> str:
     """Put them back, then say whether they work: what went wrong once may have gone wrong for good."""
     by, environment = actor_of(request), environment_of(request, credential)
-    credential_undo(
-        credential=credential, by=by, environment=environment, earlier=request.GET.get("earlier") or None
-    )
+    earlier = request.GET.get(
+        "earlier", ""
+    )  # never just the newest: a second press would take back the first
+    try:
+        credential_undo(credential=credential, by=by, environment=environment, earlier=earlier)
+    except NothingToUndo:
+        raise Conflict(
+            "These earlier values are not there any more: they were put back already, or are older than seven days."
+        ) from None
     fresh = Credential.objects.get(pk=credential.pk)
     try:
         said = credential_test(credential=fresh, by=by, environment=environment)

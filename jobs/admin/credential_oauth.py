@@ -23,6 +23,7 @@ from openfn_platform.common.text import one_line
 from openfn_platform.projects.actors import actor_of
 from openfn_platform.projects.adminbase import ScopedAdmin
 from openfn_platform.projects.models import Role
+from openfn_platform.projects.sessions import session_take
 
 SESSION = "credential_connections"
 AT_ONCE = 5  # windows in which somebody is on the way at the same time
@@ -77,12 +78,9 @@ def callback_view(model_admin: ScopedAdmin, request: HttpRequest) -> HttpRespons
 
 def _taken(request: HttpRequest) -> Pending:
     """What this answer belongs to; it counts once."""
-    nonce = nonce_of(request.GET.get("state", ""))
-    pending = dict(request.session.get(SESSION, {}))
-    remembered = pending.pop(nonce, None)
+    remembered = session_take(request, name=SESSION, key=nonce_of(request.GET.get("state", "")))
     if remembered is None:
         raise BadAnswer()
-    request.session[SESSION] = pending
     return Pending(**remembered)
 
 

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -425,6 +426,7 @@ class ScopedAdmin(AnyModelAdmin):
             "object": thing,
             "media": self.media,
             "change_url": self.url_of("change", thing.pk) if isinstance(thing, models.Model) else "",
+            "press": secrets.token_urlsafe(12),  # the word by which a form that is sent twice is known
         }
 
     def back_to(self, request: HttpRequest, thing: Any) -> str:

@@ -36,6 +36,7 @@ class Deed:
     icon: str = ""
     tone: Literal["plain", "primary", "danger"] = "plain"
     hint: str = ""  # on hover
+    back: str = "Cancel"  # what leads away from the question; another word where that is what the deed does
 
     def label_for(self, thing: Any) -> str:
         return self.label if isinstance(self.label, str) else self.label(thing)

@@ -17,10 +17,17 @@ from openfn_platform.common.models import as_uuid
 from openfn_platform.common.text import storable
 from openfn_platform.projects.actors import Actor
 from openfn_platform.projects.auditing import audit
+from openfn_platform.projects.browsers import browser_knows
 from openfn_platform.projects.models import User
 from openfn_platform.projects.second_factors import factor_try, has_factor
 from openfn_platform.projects.sessions import session_begin
-from openfn_platform.projects.throttling import bare, client_address, may_try
+from openfn_platform.projects.throttling import (
+    NetworkLocked,
+    bare,
+    client_address,
+    may_try,
+    network_wait,
+)
 
 WAITING = "waits_for_code"
 MINUTES_TO_TYPE = 10
@@ -51,10 +58,16 @@ def password_login(*, request: HttpRequest, email: str, password: str) -> Step:
     """Check the password. Raises `WrongPassword` or `Locked`."""
     name, asking = storable(email.strip().lower())[:LONGEST], bare(request)
     may_try(asking, name)
+    held_up = network_wait(asking)
+    if held_up is not None and not browser_knows(request, email=name):
+        raise NetworkLocked(held_up)
     person = authenticate(asking, username=name, password=password)
     if isinstance(person, User):
         return login_continue(request=request, person=person, how="password")
     _write_down("log-in failed", request, name)
+    if held_up is None and network_wait(asking) is not None:
+        changes = {"what": "everybody from this network whose browser is not known"}
+        audit("log-in locked", Actor(address=client_address(request)), changes=changes)
     if getattr(asking, "axes_locked_out", False):
         _write_down("log-in locked", request, name)
         may_try(asking, name)

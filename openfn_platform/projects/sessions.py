@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from django.contrib.auth import login
 from django.db import transaction
@@ -14,6 +15,7 @@ from openfn_platform.common.errors import NotAllowed, NotFound
 from openfn_platform.common.text import one_line
 from openfn_platform.projects.actors import Actor, By, as_actor
 from openfn_platform.projects.auditing import audit
+from openfn_platform.projects.browsers import browser_note
 from openfn_platform.projects.models import Session, User
 from openfn_platform.projects.session_store import ADDRESS, BEGAN, DEVICE, HOW, SessionStore
 from openfn_platform.projects.throttling import client_address
@@ -42,6 +44,7 @@ def session_begin(*, request: HttpRequest, person: User, how: str) -> None:
     """Log somebody in, after everything that had to be proved was."""
     _tidy()
     login(request, person, backend=BACKEND)
+    browser_note(request, person)
     device, address = device_of(request), client_address(request)
     request.session.update({BEGAN: timezone.now().isoformat(), ADDRESS: address, DEVICE: device, HOW: how})
     actor = Actor(user=person, address=address)
@@ -62,6 +65,18 @@ def session_seen(request: HttpRequest) -> None:
     if store.seen_at is None or store.seen_at < now - SEEN_EVERY:
         store.seen_at = now
         Session.objects.filter(pk=store.session_key).update(seen_at=now)
+
+
+@transaction.atomic
+def session_take(request: HttpRequest, *, name: str, key: str) -> Any:
+    """Take one thing out of a dictionary in the session. Of two requests that come at once only one gets it."""
+    row = Session.objects.select_for_update().filter(pk=request.session.session_key).first()
+    kept = dict(row.get_decoded().get(name, {})) if row is not None else {}
+    found = kept.pop(key, None)
+    if found is not None:
+        request.session[name] = kept
+        request.session.save()
+    return found
 
 
 def sessions_of(person: User) -> QuerySet[Session]:

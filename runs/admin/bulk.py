@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
@@ -22,6 +24,7 @@ from runs.admin.pages import HistoryAdmin, number_of
 from runs.bulk import Chosen, NothingChosen, Order, bulk_begin, bulk_cancel
 from runs.models import BulkItem, BulkOperation, BulkState, Deed, Run
 from runs.models.bulk import MOST_UNDER_WAY
+from runs.pressing import AGAIN, pressed
 from runs.selectors.bulk import CAME, counts_of, note_of, reasons_of, table, waits_for
 from runs.templatetags.runs import when
 
@@ -135,17 +138,20 @@ def retry_begin(
 
     Chosen one by one, each gets an answer; of all that a filter finds, those are retried that need it.
     """
-    begun: list[BulkOperation] = []
-    nothing = False
+    begun: list[uuid.UUID] = []
+    nothing = known = False
     for project in projects_of(request):
         rows = queryset.filter(project=project)
         keys = () if across else tuple(rows.values_list("pk", flat=True))
         if not across and not keys:
             continue
         chosen = Chosen(rows=rows) if across else Chosen(ids=keys)
+        order = Order(deed=Deed.RETRY, chosen=chosen, one_first=one_first)
+        begin = partial(bulk_begin, project=project, order=order, by=actor_of(request))
         try:
-            order = Order(deed=Deed.RETRY, chosen=chosen, one_first=one_first)
-            begun.append(bulk_begin(project=project, order=order, by=actor_of(request)))
+            made, again = pressed(request, project_id=project.pk, do=begin)
+            begun.append(made)
+            known |= again
         except NothingChosen:
             nothing = True
         except PlatformError as error:
@@ -154,9 +160,13 @@ def retry_begin(
         messages.warning(request, "None of them needs a retry.")
     if not begun:
         return HttpResponseRedirect(request.get_full_path())
-    total = sum(operation.total for operation in begun)
-    how = "one first, the others when it has succeeded" if one_first and total > 1 else "in order of arrival"
-    messages.success(request, f"{plural(total, 'run')} will be retried, {how}.")
+    if known:
+        messages.info(request, AGAIN)
+    else:
+        total = BulkOperation.objects.filter(pk__in=begun).aggregate(runs=Sum("total"))["runs"] or 0
+        alone = one_first and total > 1
+        how = "one first, the others when it has succeeded" if alone else "in order of arrival"
+        messages.success(request, f"{plural(total, 'run')} will be retried, {how}.")
     if len(begun) == 1:
-        return HttpResponseRedirect(reverse("admin:runs_bulkoperation_change", args=[begun[0].pk]))
+        return HttpResponseRedirect(reverse("admin:runs_bulkoperation_change", args=begun))
     return HttpResponseRedirect(reverse("admin:runs_bulkoperation_changelist"))

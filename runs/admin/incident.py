@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django.contrib import admin, messages
@@ -24,11 +25,12 @@ from runs.admin.filters import DaysFilter, JobFilter, OpenFilter
 from runs.admin.pages import HistoryAdmin
 from runs.admin.run import ReasonForm
 from runs.bulk import MOST_ITEMS
-from runs.models import ConnectionHold, Incident
+from runs.models import ConnectionHold, Incident, Run
 from runs.models.engine import HoldStage
 from runs.models.incident import IncidentKind
 from runs.notifications.hints import hint_of
 from runs.notifications.outlook import outlook_of
+from runs.pressing import pressed
 from runs.selectors import incidents as selectors
 from runs.templatetags.runs import when
 
@@ -197,13 +199,31 @@ class IncidentAdmin(HistoryAdmin):
         if many:
             oldest = rows.filter(pk__in=rows.values("pk")[:MOST_ITEMS])
             return retry_begin(request, oldest, across=True, one_first="one" in request.POST)
-        some = 1 if "one" in request.POST else MANY
-        good, refused = verbs.retry_each(runs=list(rows[:some]), by=actor_of(request))
+        if "one" in request.POST and incident.project_id is not None:
+            self.retry_one(request, incident, incident.project_id)
+        else:
+            self.retry_rows(request, list(rows[:MANY]))
+        return HttpResponseRedirect(f"{back}#runs")
+
+    def retry_one(self, request: HttpRequest, incident: Incident, project_id: uuid.UUID) -> None:
+        """The oldest; a second press must not take the next one."""
+
+        def retry() -> Incident:
+            self.retry_rows(request, list(selectors.unrepaired(incident=incident)[:1]))
+            return incident
+
+        _, again = pressed(request, project_id=project_id, do=retry)
+        if again:
+            messages.info(request, "You have pressed this already; the table shows what comes of it.")
+
+    def retry_rows(self, request: HttpRequest, rows: list[Run]) -> None:
+        if not rows:
+            messages.info(request, "Nothing is left to retry.")
+        good, refused = verbs.retry_each(runs=rows, by=actor_of(request))
         if good:
             messages.success(request, f"{plural(good, 'run')} retried; the table shows what comes of each.")
         for sentence, count in refused.items():
             messages.error(request, f"{count} not retried: {sentence}")
-        return HttpResponseRedirect(f"{back}#runs")
 
 
 def _job_url(incident: Incident) -> str:

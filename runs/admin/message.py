@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from jobs.models import Job
 from openfn_platform.common.errors import PlatformError
 from openfn_platform.common.models import as_uuid
 from openfn_platform.common.text import plural
@@ -24,6 +25,7 @@ from openfn_platform.projects.models import Role
 from runs import words
 from runs.admin.filters import DaysFilter, InboxFilter, MatchedFilter, ids_beginning_with
 from runs.admin.pages import HistoryAdmin, Part, download, known_or_404
+from runs.pressing import AGAIN, pressed
 from runs.reprocessing import message_run, messages_reprocess
 from runs.selectors import messages as selectors
 from runs.selectors import trees
@@ -216,9 +218,7 @@ class MessageAdmin(HistoryAdmin):
                 if not chosen:
                     error = "Choose the job to run."
                 else:
-                    run = message_run(message=message, job=chosen[0], by=actor_of(request))
-                    messages.success(request, f"“{chosen[0].name}” is on its way with this message.")
-                    return HttpResponseRedirect(reverse("admin:runs_run_change", args=[run.pk]))
+                    return self.run_now(request, message, chosen[0])
             except PlatformError as refused:
                 error = refused.message
         return self.jobs_page(
@@ -232,6 +232,16 @@ class MessageAdmin(HistoryAdmin):
             "follows as usual.",
             label="Run",
         )
+
+    def run_now(self, request: HttpRequest, message: Message, job: Job) -> HttpResponse:
+        made, again = pressed(
+            request,
+            project_id=message.project_id,
+            do=lambda: message_run(message=message, job=job, by=actor_of(request)),
+        )
+        said = AGAIN if again else f"“{job.name}” is on its way with this message."
+        (messages.info if again else messages.success)(request, said)
+        return HttpResponseRedirect(reverse("admin:runs_run_change", args=[made]))
 
     def reprocess_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         message = self.operable_or_404(request, object_id)

@@ -20,7 +20,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from openfn_platform.common.errors import PlatformError
+from openfn_platform.common.errors import Conflict, PlatformError
 from openfn_platform.common.models import as_uuid
 from openfn_platform.projects.actors import actor_of
 from openfn_platform.projects.current import current_project, projects_of
@@ -247,6 +247,11 @@ class PersonSearchAdmin(HistoryAdmin):
                 keep_memories=form.cleaned_data["keep_memories"],
                 by=actor_of(request),
             )
+        except (
+            Conflict
+        ) as error:  # nothing that could be corrected in the form, which may not be offered any more
+            messages.error(request, error.message)
+            return HttpResponseRedirect(self.url_of("change", search.pk))
         except PlatformError as error:
             field = error.context.get("field")
             form.add_error(field if isinstance(field, str) and field in form.fields else None, error.message)

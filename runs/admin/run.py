@@ -52,9 +52,21 @@ def _cancel_question(run: Run) -> str:
     if run.state == RunState.AVAILABLE:
         return "It has not started yet and never will. It can be retried later."
     return (
-        "Its process is stopped within seconds. What it has written to other systems by then stays there; "
-        "look there before you retry it."
+        "Its worker is asked to stop it, which takes some seconds; the whole log is kept. What it has written to "
+        "other systems by then stays there; look there before you retry it."
     )
+
+
+def _abort(request: HttpRequest, run: Run, _values: dict[str, Any]) -> str:
+    verbs.abort(run=run, by=actor_of(request))
+    return "The run is aborted."
+
+
+ABORT_QUESTION = (
+    "It is over at once, also when its worker hangs or cannot be reached; the last lines of its log may be missing. "
+    "Cancel asks the worker and is enough mostly. What it has written to other systems by then stays there; "
+    "look there before you retry it."
+)
 
 
 # --- parts ----------------------------------------------------------------------------------------
@@ -125,13 +137,27 @@ class RunAdmin(RetryPage, TracePage, RunList):
     deeds = (
         Deed(
             name="cancel",
-            label=lambda run: "Cancel" if run.state == RunState.AVAILABLE else "Abort",
+            label="Cancel",
             role=Role.OPERATOR,
             do=_cancel,
             applies=runs.may_cancel,
             ask=_cancel_question,
             tone="danger",
             icon="stop_circle",
+            hint="Ask its worker to stop it, or end it before it starts",
+            back="Go back",
+        ),
+        Deed(
+            name="abort",
+            label="Abort",
+            role=Role.OPERATOR,
+            do=_abort,
+            applies=runs.may_abort,
+            ask=ABORT_QUESTION,
+            tone="danger",
+            icon="dangerous",
+            hint="End it now, without waiting for its worker",
+            back="Go back",
         ),
         Deed(
             name="dismiss",

@@ -57,7 +57,7 @@ class RunList(HistoryAdmin):
     )
     search_fields = ("id",)
     search_help_text = "The beginning of a run’s id, or the whole id of a work order or message"
-    actions = ("retry_selected", "cancel_selected", "dismiss_selected")
+    actions = ("retry_selected", "cancel_selected", "abort_selected", "dismiss_selected")
 
     def list_rows(self, queryset: QuerySet[Run]) -> QuerySet[Run]:
         return (
@@ -180,17 +180,47 @@ class RunList(HistoryAdmin):
                 queryset,
                 action="cancel_selected",
                 title="Cancel the selected runs?",
-                question="Those that wait are cancelled at once. Those that run are stopped within seconds; what "
-                "they have written to other systems by then stays there.",
+                question="Those that wait are cancelled at once. Of those that run the workers are asked to stop them, "
+                "which takes some seconds; what they have written to other systems by then stays there.",
                 label="Cancel runs",
+                danger=True,
+            )
+        rows = self.in_order(request, queryset)
+        asked: list[Run] = []
+
+        def cancel(run: Run) -> None:
+            if not verbs.cancel(run=run, by=actor_of(request)):
+                asked.append(run)
+
+        self.for_each(request, rows, role=Role.OPERATOR, do=cancel, done="cancelled")
+        if asked:
+            messages.info(
+                request,
+                f"Of these, {len(asked)} had begun: the workers have been asked to stop them, which takes some "
+                "seconds. Abort ends what does not stop.",
+            )
+        return None
+
+    @admin.action(description="Abort selected", permissions=["operate"])
+    def abort_selected(self, request: HttpRequest, queryset: QuerySet[Run]) -> HttpResponse | None:
+        if "confirmed" not in request.POST:
+            return self.ask(
+                request,
+                queryset,
+                action="abort_selected",
+                title="Abort the selected runs?",
+                question="They are over at once, also where a worker hangs or cannot be reached; the last lines of their "
+                "logs may be missing. Cancel asks the workers and is enough mostly. What they have written to other "
+                "systems by then stays there; look there before you retry them.",
+                label="Abort runs",
                 danger=True,
             )
         self.for_each(
             request,
             self.in_order(request, queryset),
             role=Role.OPERATOR,
-            do=lambda run: verbs.cancel(run=run, by=actor_of(request)),
-            done="cancelled",
+            do=lambda run: verbs.abort(run=run, by=actor_of(request)),
+            done="aborted",
         )
         return None
 

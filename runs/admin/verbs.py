@@ -11,7 +11,7 @@ from openfn_platform.projects.actors import By, author_of, require
 from openfn_platform.projects.auditing import audit
 from openfn_platform.projects.models import Role
 from runs.answers import once_resolve
-from runs.cancelling import run_cancel
+from runs.cancelling import run_abort, run_cancel
 from runs.incidents import incident_dismiss, incident_take, run_dismiss
 from runs.models import Incident, OnceMark, Run
 from runs.retrying import run_repair, run_retry
@@ -47,6 +47,11 @@ def retry_each(*, runs: list[Run], by: By) -> tuple[int, dict[str, int]]:
 def cancel(*, run: Run, by: By) -> bool:
     """True: cancelled; False: its worker has been asked to stop it."""
     return run_cancel(run=run, by=by)
+
+
+def abort(*, run: Run, by: By) -> None:
+    """It is over when this returns, whatever its worker does."""
+    run_abort(run=run, by=by)
 
 
 def dismiss(*, run: Run, by: By, reason: str) -> None:

@@ -212,7 +212,8 @@ class RunViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Run]):
     @extend_schema(
         operation_id="runs_cancel",
         summary="Cancel it",
-        description="200: it is cancelled. 202: it was running and its worker has been asked to stop it.",
+        description="200: it is cancelled. 202: it was running and its worker has been asked to stop it. If it comes "
+        "to its end before that, it has ended as it did, and nothing follows from it.",
         tags=["runs"],
         request=None,
         responses={200: RunSerializer, 202: RunSerializer, **not_found, **not_now},

@@ -57,7 +57,7 @@ class WorkOrderViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[WorkOr
         operation_id="work_orders_cancel",
         summary="Cancel everything of it",
         description="200: all its runs have ended. 202: some were running and their workers have been asked to stop "
-        "them; ask again later to see that nothing is left.",
+        "them; nothing follows from these any more, however they end.",
         tags=["work-orders"],
         request=None,
         responses={200: WorkOrderDetailSerializer, 202: WorkOrderDetailSerializer, **not_found, **not_now},

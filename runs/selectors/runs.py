@@ -119,3 +119,8 @@ def may_cancel(run: Run) -> bool:
     return run.state in (RunState.AVAILABLE, RunState.CLAIMED, RunState.STARTED) and (
         run.cancel_requested_at is None
     )
+
+
+def may_abort(run: Run) -> bool:
+    """A worker has it; what still waits is ended by *Cancel* at once."""
+    return run.state in (RunState.CLAIMED, RunState.STARTED)

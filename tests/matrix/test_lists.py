@@ -224,6 +224,7 @@ def test_there_are_actions_and_they_do_something(scene: Scene):
     assert {action for _, action in ACTIONS} == {
         "retry_selected",
         "cancel_selected",
+        "abort_selected",
         "dismiss_selected",
         "reprocess_selected",
     }

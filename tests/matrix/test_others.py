@@ -64,11 +64,22 @@ def test_everybody_is_answered_alike(scene: Scene, pattern: str):
 
 @pytest.mark.parametrize("pattern", [pattern for pattern in OTHERS if pattern])
 def test_of_an_inbox_that_is_not_there_nobody_learns_more(scene: Scene, pattern: str):
-    for method in set(OTHERS[pattern]) - {"OPTIONS"}:  # which tells what inboxes take, whatever the address
+    for method in OTHERS[pattern]:
         for actor in ACTORS:
             heard = ask(scene, actor, path_to(pattern, scene, known=False), method, {})
             assert heard.status == 404, f"{method} {actor.name}"
             assert not heard.wrote
+
+
+def test_to_ask_for_the_methods_of_an_inbox_that_is_not_there_tells_what_a_get_tells(client: Any):
+    for address in (uuid7(), uuid7(), "no-id", "a" * 300):
+        for path in (f"/inbox/{address}", f"/inbox/{address}/messages/{uuid7()}"):
+            asked, got = client.options(path), client.get(path)
+            assert (asked.status_code, got.status_code) == (404, 404)
+            assert asked.content.replace(str(address).encode(), b"") == got.content.replace(
+                str(address).encode(), b""
+            )
+            assert asked.headers["Content-Type"] == got.headers["Content-Type"] == "application/problem+json"
 
 
 def test_the_bare_address_leads_people_to_the_admin(client: Any):

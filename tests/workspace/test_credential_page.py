@@ -14,7 +14,7 @@ from jobs.admin.adaptor_groups import LAST, by_group
 from jobs.credentials import credential_change
 from jobs.expiring import end_of, last_day
 from jobs.lending import credential_lend
-from jobs.models import Credential, CredentialAttempt, ProjectCredential
+from jobs.models import Credential, CredentialAttempt, CredentialPrevious, ProjectCredential
 from jobs.opening import credential_open
 from openfn_platform.projects.actors import PLATFORM
 from openfn_platform.projects.models import AuditEntry, Role
@@ -347,7 +347,8 @@ def test_undo_asks_then_puts_the_earlier_values_back_and_tries_them(
     assert opened(credential)["password"] == SECRET
     shown = text_of(client.get(url))
     assert "Earlier values" in shown
-    undo = page("jobs_credential_undo", credential.pk, environment="main")
+    (earlier,) = CredentialPrevious.objects.all()
+    undo = page("jobs_credential_undo", credential.pk, environment="main", earlier=str(earlier.pk))
     assert "can be undone too" in text_of(client.get(undo))
     assert opened(credential)["password"] == SECRET
     answered = client.post(undo, follow=True)

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from openfn_platform.projects.actors import actor_of
+from openfn_platform.projects.browsers import browser_remember
 from openfn_platform.projects.sessions import session_seen
 from openfn_platform.workspace.accounts.again import can_be_carried, holds_something, sign_in_and_go_on
 
@@ -39,6 +40,7 @@ class SignedInMiddleware:
         if request.user.is_authenticated:
             session_seen(request)
         response = self.get_response(request)
+        browser_remember(request, response)
         if not request.user.is_authenticated and by_script(request) and _to_login(response):
             return _signed_out()
         return response

@@ -24,6 +24,7 @@ from openfn_platform.workspace.triggerpage.preview import preview_view
 from openfn_platform.workspace.triggerpage.trying import match_view
 from openfn_platform.workspace.words import outcome_badge
 from runs.models import Run, RunMode
+from runs.pressing import AGAIN, pressed
 from runs.starting import schedule_run_now
 from triggers.editing import trigger_archive, trigger_switch
 from triggers.models import Trigger, TriggerKind
@@ -44,10 +45,17 @@ def _switch(enabled: bool) -> Any:
 
 
 def _run_now(request: HttpRequest, trigger: Trigger, _values: dict[str, Any]) -> HttpResponse | str:
-    runs = schedule_run_now(trigger=trigger, by=actor_of(request))
+    order, again = pressed(
+        request,
+        project_id=trigger.project_id,
+        do=lambda: schedule_run_now(trigger=trigger, by=actor_of(request))[0].work_order,
+    )
+    if again:
+        messages.info(request, AGAIN)
+    runs = list(Run.objects.filter(work_order=order, parent=None, retry_of=None).values_list("pk", flat=True))
     if len(runs) == 1:
-        return HttpResponseRedirect(reverse("admin:runs_run_change", args=[runs[0].pk]))
-    return f"{plural(len(runs), 'run')} started."
+        return HttpResponseRedirect(reverse("admin:runs_run_change", args=[runs[0]]))
+    return "" if again else f"{plural(len(runs), 'run')} started."
 
 
 def _archive(request: HttpRequest, trigger: Trigger, _values: dict[str, Any]) -> HttpResponse:

@@ -7,6 +7,7 @@ saved in between, nothing is saved but everything typed stays, with a link to wh
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -22,7 +23,7 @@ from jobs.connecting import choices_of
 from jobs.editing import draft_save, job_change, version_make_live
 from jobs.language.linting import Finding
 from jobs.models import Job, JobVersion
-from openfn_platform.common.errors import PlatformError
+from openfn_platform.common.errors import Conflict, PlatformError
 from openfn_platform.common.text import plural
 from openfn_platform.projects.actors import actor_of
 from openfn_platform.projects.models import Role
@@ -42,6 +43,12 @@ from triggers.models import Trigger
 
 RECENT_RUNS = 5
 RECENT_VERSIONS = 8
+
+
+class SavedMeanwhile(Conflict):
+    """Another version was saved while this one was being checked."""
+
+    code = "saved_meanwhile"
 
 
 @dataclass
@@ -66,9 +73,15 @@ def job_page(model_admin: Any, request: HttpRequest, job: Job) -> HttpResponse:
     if not may_edit:
         raise PermissionDenied
     forms = _forms(job, latest, request.POST)
-    if forms.valid() and not _overtaken(forms, job, latest):
+    if not forms.valid():
+        return _draw(model_admin, request, job, forms, may_edit=may_edit)
+    if latest is not None and _saved_already(forms, job, latest):
+        return _saved(request, job, latest)
+    if not _overtaken(forms, job, latest):
         try:
             version = _save(request, job, latest, forms)
+        except SavedMeanwhile:  # at this very moment: now the page knows
+            return job_page(model_admin, request, model_admin.object_or_404(request, str(job.pk)))
         except PlatformError as error:
             _refuse(forms, error)
         else:
@@ -86,6 +99,14 @@ def _forms(job: Job, version: JobVersion | None, data: Any = None) -> Forms:
         ),
         settings=SettingRows(data, prefix="settings", initial=settings_initial(version)),
     )
+
+
+def _saved_already(forms: Forms, job: Job, latest: JobVersion) -> bool:
+    """The same form once more, by a second click or by going back: everything in it is as it stands."""
+    if forms.job.cleaned_data["based_on"] >= latest.number:
+        return False
+    about = all(getattr(job, name) == value for name, value in forms.job.about().items())
+    return about and _same(latest, forms, *_chosen(forms))
 
 
 def _overtaken(forms: Forms, job: Job, latest: JobVersion | None) -> bool:
@@ -115,8 +136,7 @@ def _overtaken(forms: Forms, job: Job, latest: JobVersion | None) -> bool:
 def _save(request: HttpRequest, job: Job, latest: JobVersion | None, forms: Forms) -> JobVersion:
     by = actor_of(request)
     job_change(job=Job.objects.get(pk=job.pk), by=by, **forms.job.about())
-    connections = [form.choice() for form in forms.connections.kept()]
-    settings = [form.declaration() for form in forms.settings.kept()]
+    connections, settings = _chosen(forms)
     if latest is not None and _same(latest, forms, connections, settings):
         return latest
     return draft_save(
@@ -126,8 +146,22 @@ def _save(request: HttpRequest, job: Job, latest: JobVersion | None, forms: Form
         connections=connections,
         settings=settings,
         note=forms.job.cleaned_data["note"],
+        guard=partial(_newest_still, job, latest),
         **forms.job.limits(),
     )
+
+
+def _newest_still(job: Job, latest: JobVersion | None) -> None:
+    """Asked while nobody else can save: two presses at once make one version."""
+    newest = JobVersion.objects.filter(job=job).order_by("-number").values_list("pk", flat=True).first()
+    if newest != (latest.pk if latest else None):
+        raise SavedMeanwhile()
+
+
+def _chosen(forms: Forms) -> tuple[list[Any], list[dict[str, Any]]]:
+    """The connections and settings of the form."""
+    connections = [form.choice() for form in forms.connections.kept()]
+    return connections, [form.declaration() for form in forms.settings.kept()]
 
 
 def _same(version: JobVersion, forms: Forms, connections: list[Any], settings: list[dict[str, Any]]) -> bool:
@@ -156,6 +190,9 @@ def _saved(request: HttpRequest, job: Job, version: JobVersion) -> HttpResponse:
         (messages.warning if errors else messages.success)(
             request, f"v{version.number} is saved.{found}{live}"
         )
+        return here
+    if version.pk == job.live_version_id:
+        messages.info(request, f"v{version.number} is live already; nothing has changed.")
         return here
     try:
         version_make_live(version=version, by=actor_of(request))

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from django import forms
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -20,6 +21,7 @@ from openfn_platform.projects.models import Role
 from openfn_platform.workspace.widgets import CodeEditor
 from runs.models import Run, RunMode, State, StateKind
 from runs.models.run import FAILED_STATES
+from runs.pressing import AGAIN, pressed
 from runs.starting import Input, job_start
 from triggers.models import Message
 
@@ -131,11 +133,13 @@ def run_view(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResp
     )
     if request.method == "POST" and form.is_valid():
         try:
-            run = _start(request, job, form)
+            made, again = pressed(request, project_id=job.project_id, do=lambda: _start(request, job, form))
         except PlatformError as error:
             form.add_error(None, error.message)
         else:
-            return HttpResponseRedirect(reverse("admin:runs_run_change", args=[run.pk]))
+            if again:
+                messages.info(request, AGAIN)
+            return HttpResponseRedirect(reverse("admin:runs_run_change", args=[made]))
     context = {
         **model_admin.page_context(request, job, title=f"Run {job.name} with…"),
         "job": job,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import uuid
+from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -68,6 +70,24 @@ def ended_run(
         request_body=f"sent {CANARY}",
     )
     return run
+
+
+def running_run(world: World, job: Job, **fields: Any) -> Run:
+    """One run in the hands of a worker that says nothing."""
+    order = WorkOrder.objects.create(
+        project=world.project, workflow=job.workflow, cause=Cause.MANUAL, started_by=world.owner
+    )
+    now = timezone.now()
+    held = {"token": uuid.uuid4(), "lease_until": now + timedelta(minutes=1), "started_at": now}
+    return Run.objects.create(
+        project=world.project,
+        workflow=job.workflow,
+        work_order=order,
+        job=job,
+        job_version=job.live_version,
+        state=RunState.STARTED,
+        **{**held, **fields},
+    )
 
 
 def exchanged(run: Run, **fields: Any) -> HttpExchange:

@@ -12,7 +12,7 @@ from runs.selectors.payloads import state_text
 from runs.starting import Input, job_start
 from tests.flows.world import final_of, input_of
 from tests.runs.admin.conftest import logged_in, people_of
-from tests.runs.admin.helpers import ended_run, page, text_of
+from tests.runs.admin.helpers import ended_run, page, running_run, text_of
 
 CODE = """
 if state.data["nid"] == "13":
@@ -233,7 +233,27 @@ def test_selected_runs_are_cancelled(place):
     assert "1 not cancelled: This run has ended already." in done
 
 
-@pytest.mark.parametrize("action", ["retry_selected", "cancel_selected", "dismiss_selected"])
+def test_selected_runs_that_have_begun_are_asked_to_stop_or_aborted(place):
+    job = place.job()
+    running, ended = running_run(place, job), ended_run(place, job)
+    client = logged_in(people_of(place).operator)
+    done = text_of(bulk(client, "cancel_selected", running, confirmed="1"))
+    assert "1 had begun: the workers have been asked to stop them" in done
+    assert Run.objects.get(pk=running.pk).state == RunState.STARTED
+
+    asked = text_of(bulk(client, "abort_selected", running, ended))
+    assert "They are over at once" in asked
+    assert ">Cancel</" not in asked, "a way back that is called like the other deed"
+    assert Run.objects.get(pk=running.pk).state == RunState.STARTED
+    done = text_of(bulk(client, "abort_selected", running, ended, confirmed="1"))
+    assert "1 run aborted." in done
+    assert "1 not aborted: This run has ended already." in done
+    assert Run.objects.get(pk=running.pk).state == RunState.CANCELLED
+
+
+@pytest.mark.parametrize(
+    "action", ["retry_selected", "cancel_selected", "abort_selected", "dismiss_selected"]
+)
 def test_a_viewer_has_no_actions_and_nobody_reaches_other_projects_by_them(place, action):
     run = ended_run(place, place.job())
     people = people_of(place)

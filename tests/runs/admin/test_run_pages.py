@@ -16,7 +16,7 @@ from runs.models import LogLine, Run, RunState, State, StateKind
 from runs.states import state_store
 from tests.flows.world import World
 from tests.runs.admin.conftest import logged_in, people_of
-from tests.runs.admin.helpers import CANARY, SCRIPT, ended_run, page, text_of
+from tests.runs.admin.helpers import CANARY, SCRIPT, ended_run, page, running_run, text_of
 
 LIST = "/admin/runs/run/"
 DATA_PARTS = ("log", "input", "final", "difference", "http", "problems")
@@ -36,7 +36,7 @@ def test_a_member_reads_why_a_run_failed_and_where_in_the_code(place):
 def test_nobody_from_elsewhere_learns_that_a_run_exists(place):
     run = ended_run(place, place.job())
     client = logged_in(people_of(place).outsider)
-    for what in ("change", "retry", "cancel", "dismiss", "live", "log", *FILES, "decide"):
+    for what in ("change", "retry", "cancel", "abort", "dismiss", "live", "log", *FILES, "decide"):
         assert client.get(page(run, what)).status_code == 404, what
     assert str(run.pk) not in text_of(client.get(LIST))
     assert client.get("/admin/runs/run/not-an-id/change/").status_code == 404
@@ -151,6 +151,42 @@ def test_a_waiting_run_is_cancelled_after_a_question(place):
     assert Run.objects.get(pk=waiting.pk).state == RunState.AVAILABLE
     client.post(page(waiting, "cancel"))
     assert Run.objects.get(pk=waiting.pk).state == RunState.CANCELLED
+    assert page(waiting, "abort") not in text_of(client.get(page(waiting)))
+
+
+def test_a_running_run_is_cancelled_politely_or_aborted_at_once(place):
+    people = people_of(place)
+    run = running_run(place, place.job())
+    client = logged_in(people.operator)
+    shown = text_of(client.get(page(run)))
+    assert page(run, "cancel") in shown
+    assert page(run, "abort") in shown
+    assert "asked to stop it" in text_of(client.post(page(run, "cancel"), follow=True))
+    run.refresh_from_db()
+    assert (run.state, run.cancel_requested_by) == (RunState.STARTED, people.operator)
+
+    shown = text_of(client.get(page(run)))
+    assert page(run, "cancel") not in shown, "it was asked for already"
+    asked = text_of(client.get(page(run, "abort")))
+    assert "also when its worker hangs" in asked
+    assert "stays there" in asked
+    assert ">Cancel</" not in asked, "a way back that is called like the other deed"
+    assert Run.objects.get(pk=run.pk).state == RunState.STARTED, "to ask is not to do"
+    assert "The run is aborted." in text_of(client.post(page(run, "abort"), follow=True))
+    run.refresh_from_db()
+    assert (run.state, run.token) == (RunState.CANCELLED, None)
+    assert run.note == f"Aborted by {people.operator} while it ran."
+    assert AuditEntry.objects.filter(action="run aborted", actor=people.operator).count() == 1
+    assert page(run, "abort") not in text_of(client.get(page(run)))
+
+
+def test_a_viewer_aborts_nothing(place):
+    run = running_run(place, place.job())
+    client = logged_in(people_of(place).viewer)
+    assert page(run, "abort") not in text_of(client.get(page(run)))
+    assert client.post(page(run, "abort")).status_code == 403
+    run.refresh_from_db()
+    assert run.state == RunState.STARTED
 
 
 def test_the_live_log_gives_new_lines_only_and_stops_when_the_run_has_ended(place):

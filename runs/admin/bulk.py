@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -13,13 +14,14 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from jobs.models import Job
 from openfn_platform.common.errors import PlatformError
 from openfn_platform.common.text import plural
 from openfn_platform.projects.actors import actor_of
 from openfn_platform.projects.badges import badge
 from openfn_platform.projects.current import projects_of
 from openfn_platform.projects.deeds import Deed as Button
-from openfn_platform.projects.models import Role
+from openfn_platform.projects.models import Project, Role
 from runs.admin.pages import HistoryAdmin, number_of
 from runs.bulk import Chosen, NothingChosen, Order, bulk_begin, bulk_cancel
 from runs.models import BulkItem, BulkOperation, BulkState, Deed, Run
@@ -170,3 +172,15 @@ def retry_begin(
     if len(begun) == 1:
         return HttpResponseRedirect(reverse("admin:runs_bulkoperation_change", args=begun))
     return HttpResponseRedirect(reverse("admin:runs_bulkoperation_changelist"))
+
+
+def reprocess_begin(
+    request: HttpRequest, *, project: Project, chosen: Sequence[uuid.UUID], jobs: Sequence[Job]
+) -> HttpResponse:
+    """Let workers start these jobs with so many messages. Raises PlatformError."""
+    order = Order(deed=Deed.REPROCESS, chosen=Chosen(ids=tuple(chosen)), jobs=tuple(jobs))
+    begin = partial(bulk_begin, project=project, order=order, by=actor_of(request))
+    made, again = pressed(request, project_id=project.pk, do=begin)
+    said = f"{plural(len(chosen), 'message')} will be reprocessed, in order of arrival."
+    (messages.info if again else messages.success)(request, AGAIN if again else said)
+    return HttpResponseRedirect(reverse("admin:runs_bulkoperation_change", args=[made]))

@@ -23,6 +23,7 @@ from openfn_platform.projects.current import projects_of
 from openfn_platform.projects.deeds import Button
 from openfn_platform.projects.models import Role
 from runs import words
+from runs.admin.bulk import MANY, reprocess_begin
 from runs.admin.filters import DaysFilter, InboxFilter, MatchedFilter, ids_beginning_with
 from runs.admin.pages import HistoryAdmin, Part, download, known_or_404
 from runs.pressing import AGAIN, pressed
@@ -34,6 +35,7 @@ from triggers.models import IdempotencyKey, Inbox, Message
 
 MOST_SHOWN_RUNS = 6
 AT_ONCE = 500
+STOPS = "It stops by itself once five of the runs have failed in the same way."
 
 
 # --- parts ----------------------------------------------------------------------------------------
@@ -256,6 +258,9 @@ class MessageAdmin(HistoryAdmin):
         if request.method == "POST" and "confirmed" in request.POST:
             wanted = [job for job in jobs if str(job.pk) in request.POST.getlist("jobs")]
             try:
+                if len(chosen) > MANY and wanted:
+                    keys = [each.pk for each in chosen]
+                    return reprocess_begin(request, project=chosen[0].project, chosen=keys, jobs=wanted)
                 done = messages_reprocess(messages=chosen, jobs=wanted, by=actor_of(request))
             except PlatformError as refused:
                 error = refused.message
@@ -277,7 +282,8 @@ class MessageAdmin(HistoryAdmin):
             error=error,
             one=False,
             explanation=f"{plural(len(chosen), 'message')}, in order of arrival, start each chosen job. Left out is "
-            "what succeeded with a message already, or is on its way. Jobs that are off are not offered.",
+            "what succeeded with a message already, or is on its way. Jobs that are off are not offered."
+            + (f" {STOPS}" if len(chosen) > MANY else ""),
             label="Reprocess",
             **more,
         )

@@ -9,7 +9,9 @@ from django.test.utils import CaptureQueriesContext
 
 from jobs.models import JobState
 from openfn_platform.projects.models import AuditEntry
-from runs.models import Run, WorkOrder
+from runs.admin.bulk import MANY
+from runs.bulk import bulk_work
+from runs.models import BulkOperation, Run, WorkOrder
 from tests.flows.world import input_of
 from tests.runs.admin.conftest import logged_in, people_of
 from tests.runs.admin.helpers import CANARY, SCRIPT, text_of
@@ -161,6 +163,24 @@ def test_selected_messages_are_reprocessed_in_order_of_arrival(world, engine):
     assert "3 messages, in order of arrival" in text_of(client.post(LIST, chosen))
     client.post(LIST, {**chosen, "confirmed": "1", "jobs": [str(job.pk)]})
     assert [input_of(run)["data"]["n"] for run in world.runs(job)] == [0, 1, 2]
+
+
+def test_many_selected_messages_are_left_to_workers_and_a_second_press_begins_nothing_more(world, engine):
+    job = world.job()
+    messages = [arrived(world, {"n": number}) for number in range(MANY + 1)]
+    client = logged_in(people_of(world).operator)
+    chosen = {"action": "reprocess_selected", "_selected_action": [str(each.pk) for each in messages]}
+    assert "once five of the runs have failed in the same way" in text_of(client.post(LIST, chosen))
+    form = {**chosen, "confirmed": "1", "jobs": [str(job.pk)], "press": "a word"}
+    answers = [client.post(LIST, form) for _ in range(2)]
+    operation = BulkOperation.objects.get()
+    assert not world.runs(job)  # that is for workers
+    assert {answer["Location"] for answer in answers} == {f"/admin/runs/bulkoperation/{operation.pk}/change/"}
+    bulk_work(seconds=5)
+    engine.drain()
+    bulk_work(seconds=5)
+    engine.drain()
+    assert [input_of(run)["data"]["n"] for run in world.runs(job)] == list(range(MANY + 1))
 
 
 def test_run_with_this_message_shows_on_its_page(world, engine):

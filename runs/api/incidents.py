@@ -53,7 +53,7 @@ class IncidentViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Inciden
     def take(self, request: Request, id: str) -> Response:
         self.nothing_given()
         incident_take(incident=self.get_object(), by=self.actor)
-        return Response(IncidentSerializer(self.get_object()).data)
+        return Response(self._whole(self.get_object()))
 
     @extend_schema(
         operation_id="incidents_untake",
@@ -66,7 +66,7 @@ class IncidentViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Inciden
     def untake(self, request: Request, id: str) -> Response:
         self.nothing_given()
         incident_untake(incident=self.get_object(), by=self.actor)
-        return Response(IncidentSerializer(self.get_object()).data)
+        return Response(self._whole(self.get_object()))
 
     @extend_schema(
         operation_id="incidents_retry",
@@ -98,4 +98,4 @@ class IncidentViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Inciden
         values = self.given(DismissSerializer)
         reason = values["reason"]
         incident_dismiss(incident=self.get_object(), by=self.actor, reason=reason)
-        return Response(IncidentSerializer(self.get_object()).data)
+        return Response(self._whole(self.get_object()))

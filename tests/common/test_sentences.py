@@ -15,9 +15,9 @@ SECRET = "Zq"
 SIGNS = "".join({sign for pair in QUOTES for sign in pair})
 # Words that hold no quote and are not glued to one, and quotes of anything that does not end them early.
 plain = st.text(st.sampled_from("abcdefgh .,:;=([{"), max_size=12).map(lambda text: f" {text} ")
-quoted = st.tuples(
-    st.sampled_from(QUOTES), st.text(st.sampled_from("ijklmn .,:;=(-"), max_size=12)
-).map(lambda made: f"{made[0][0]}{made[1]}{SECRET}{made[0][1]}")
+quoted = st.tuples(st.sampled_from(QUOTES), st.text(st.sampled_from("ijklmn .,:;=(-"), max_size=12)).map(
+    lambda made: f"{made[0][0]}{made[1]}{SECRET}{made[0][1]}"
+)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_nothing_quoted_survives(said: str):
 @given(st.text(), st.sampled_from(QUOTES), st.text(), st.text())
 def test_whatever_stands_around_it_a_quote_does_not_survive(before: str, pair: str, inner: str, after: str):
     """Signs around it that are no quotes themselves, and no word that it is glued to."""
-    before, after = (re.sub(rf"[{SIGNS}´＂』]", "", text) for text in (before, after))
+    before, after = (re.sub(rf"[{SIGNS}´＂』Z]", "", text) for text in (before, after))
     inner = re.sub(rf"[{SIGNS}´＂』\\]", "", inner)
     assert SECRET not in without_data(f"{before} {pair[0]}{inner}{SECRET}{pair[1]} {after}")
 

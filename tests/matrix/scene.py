@@ -223,13 +223,14 @@ def things_of(clinic: Clinic, *, name: str = NAME, lent: ProjectCredential | Non
 def _others_of(clinic: Clinic, run: Run, said: str) -> None:
     """Whatever else tells what came of runs: a note, a reason to wait or to put aside, an unsure step, the all-clear."""
     quoted = f"About '{clinic.canary}'"
-    shared = {"job": run.job, "work_order": run.work_order}
-    clinic.run(RunState.SUCCESS, note=quoted, **shared)
-    clinic.run(RunState.AVAILABLE, waits_for=quoted, run_at=timezone.now(), **shared)
-    clinic.run(
-        RunState.FAILED, error_message=said, dismissed_at=timezone.now(), dismissed_reason=quoted, **shared
-    )
-    clinic.run(RunState.FAILED, error_message=said, incident=run.incident, **shared)
+    for state, fields in (
+        (RunState.SUCCESS, {"note": quoted}),
+        (RunState.AVAILABLE, {"waits_for": quoted, "run_at": timezone.now()}),
+        (RunState.FAILED, {"dismissed_at": timezone.now(), "dismissed_reason": quoted}),
+        (RunState.FAILED, {"incident": run.incident}),
+    ):
+        clinic.run(state, job=clinic.job(), work_order=run.work_order, **fields)
+    clinic.run(RunState.SUCCESS, job=run.job, note=quoted)  # on the job's page
     OnceMark.objects.create(
         project=clinic.project,
         work_order=run.work_order,

@@ -184,7 +184,7 @@ def things_of(clinic: Clinic, *, name: str = NAME, lent: ProjectCredential | Non
         "runs.bulkoperation": BulkOperation.objects.create(
             project=clinic.project,
             deed="dismiss",
-            parameters={"reason": name},
+            parameters={"reason": f"{name}: '{clinic.canary}'"},
             requested_by_name=f"{name} asker",
             total=3,
         ),

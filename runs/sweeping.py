@@ -24,7 +24,7 @@ from runs.bulk import bulk_forget, bulk_sweep
 from runs.finishing import run_finish
 from runs.handing_back import run_hand_back
 from runs.models import Run, RunState, WorkerHeartbeat
-from runs.notifications import alarms, delivery, expiries, refused, reminders
+from runs.notifications import alarms, delivery, expiries, refused, refused_tokens, reminders
 from runs.permits import publish, queue_length
 from runs.planning import run_load
 from runs.repeating import keys_forget
@@ -49,6 +49,7 @@ def sweep(*, rung_by: str) -> None:
         reminders.reminders_queue,
         expiries.expiries_tell,
         refused.refusals_tell,
+        refused_tokens.refused_tokens_tell,
         delivery.mails_send,
         bells_hang,
         alarms.alarms_check,

@@ -1,6 +1,7 @@
 """How runs and work orders are spoken of on screens: three words for an end, a sentence for the cause.
 
-In code, API and filters the exact states stay; here stands what somebody reads who did not write the job.
+In code, API and filters the exact states stay; here stands what somebody reads who did not write the job. What a job
+or a partner system said may quote a patient: who may not see data (`sees`) reads it without what it quotes.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from typing import Literal
 
 from django.utils import timezone
 
+from openfn_platform.common.sentences import without_data
 from openfn_platform.common.text import plural
-from runs.models import Cause, Run, RunMode, RunState, WorkOrderState
+from runs.models import Cause, ConnectionHold, Incident, Run, RunMode, RunState, WorkOrderState
+from runs.models.incident import OWN_WORDS
 from runs.models.run import FAILED_STATES, RetryKind
 
 Tone = Literal["plain", "good", "bad", "warn", "busy"]
@@ -61,36 +64,56 @@ GROUPS: dict[str, tuple[str, tuple[RunState, ...]]] = {
 }
 
 
+PARTS_HIDDEN = "Parts of this sentence are hidden: you may not see data."
+
+
 def word_of(run: Run) -> Word:
     return WORDS[run.state]
 
 
-def outcome_of(run: Run) -> str:
+def said(text: str, *, sees: bool) -> str:
+    """The words of a job, a partner system or a person about a failure, as this reader may read them."""
+    return text if sees else without_data(text)
+
+
+def said_by_incident(incident: Incident, *, sees: bool) -> str:
+    """The newest error's sentence; alarms speak of no patient."""
+    return said(incident.message, sees=sees or incident.kind in OWN_WORDS)
+
+
+def said_by_hold(hold: ConnectionHold, *, sees: bool) -> str:
+    """Why a connection is spared. Load it with its credential, whose name everybody reads."""
+    return hold.reason if sees else without_data(hold.reason, known=[hold.credential.credential.name])
+
+
+def outcome_of(run: Run, *, sees: bool) -> str:
     """What came of it, or what it waits for, in one sentence; empty when there is nothing to say."""
     if run.state == RunState.AVAILABLE:
-        return waiting_for(run)
+        return waiting_for(run, sees=sees)
     if run.state in (RunState.CLAIMED, RunState.STARTED):
         return "Somebody asked to stop it." if run.cancel_requested_at else ""
     if run.is_failure:
-        return run.error_message or run.error_type
+        return said(run.error_message, sees=sees) or run.error_type
+    # Why a run was cancelled is told by the platform, not by its job.
+    note = said(run.note, sees=sees or run.state == RunState.CANCELLED)
     if run.problem_count:
         problems = f"with {plural(run.problem_count, 'problem')}"
-        return f"{run.note} ({problems})" if run.note else problems
-    return run.note
+        return f"{note} ({problems})" if note else problems
+    return note
 
 
-def waiting_for(run: Run) -> str:
+def waiting_for(run: Run, *, sees: bool) -> str:
     """Why it is not running yet."""
+    reason = said(run.waits_for, sees=sees)
     if run.run_at > timezone.now():
-        reason = run.waits_for or "its time"
-        return f"Waits for {reason}, due {ago(run.run_at)}."
-    return run.waits_for or "Waits for a free worker."
+        return f"Waits for {reason or 'its time'}, due {ago(run.run_at)}."
+    return reason or "Waits for a free worker."
 
 
-def sentence_of(run: Run) -> str:
+def sentence_of(run: Run, *, sees: bool) -> str:
     """The whole outcome: “Failed: … (attempt 1 of 3)”."""
-    said = outcome_of(run)
-    text = f"{word_of(run).text}: {said}" if said else word_of(run).text
+    outcome = outcome_of(run, sees=sees)
+    text = f"{word_of(run).text}: {outcome}" if outcome else word_of(run).text
     allowed = allowed_attempts(run)
     if run.attempt > 1 or allowed > 1 or run.is_failure:
         text += f" (attempt {run.attempt} of {max(allowed, run.attempt)})"

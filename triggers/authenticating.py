@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from openfn_platform.projects.models import Scope
-from openfn_platform.projects.tokens import PREFIX, SHOWN, token_find
+from openfn_platform.projects.tokens import PREFIX, SHOWN, token_ended, token_find
 from triggers.bodies import Refused
 from triggers.listening import Key, Listening, Openers, Password, SigningSecret
 from triggers.models.inbox import InboxAccess
@@ -272,6 +272,8 @@ def _refusal(listening: Listening, offer: Offer, now: datetime) -> NotAuthentica
         return AccessExpired(formerly=known, challenge=challenge)  # or it would have been let in
     if (known := _known(listening.revoked, offer)) is not None:
         return AccessRevoked(formerly=known, challenge=challenge)
+    if offer.key.startswith(PREFIX) and (refused := _ended_token(listening, offer.key)) is not None:
+        return refused(challenge=challenge)  # the sweep sees by its code that a token still comes
     resembles = _resembling(listening.openers, offer) or _resembling(listening.revoked, offer)
     return NotAuthenticated(_needed(listening.openers), formerly=resembles, challenge=challenge)
 
@@ -287,6 +289,13 @@ def _known(openers: Openers, offer: Offer) -> uuid.UUID | None:
             if _password_fits(password, offer.basic):
                 return password.id
     return None
+
+
+def _ended_token(listening: Listening, offered: str) -> type[NotAuthenticated] | None:
+    token = token_ended(offered, project_id=listening.project_id, scope=Scope.INTAKE)
+    if token is None:
+        return None
+    return AccessExpired if token.revoked_at is None else AccessRevoked
 
 
 def _resembling(openers: Openers, offer: Offer) -> uuid.UUID | None:

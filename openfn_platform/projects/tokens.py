@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
@@ -17,13 +18,14 @@ from openfn_platform.common.saving import row_save
 from openfn_platform.common.text import clean_name
 from openfn_platform.projects.actors import Actor, By, author_of, require
 from openfn_platform.projects.auditing import audit, audit_once
-from openfn_platform.projects.models import ApiToken, Project, Role
+from openfn_platform.projects.models import ApiToken, Project, Role, Scope
 
 PREFIX = "ofp_"
 SHOWN = 12
 LENGTH = len(PREFIX) + 43  # 256 bits in URL-safe base64
 # Enough to see which keys are in use, without a write for every request.
 NOTED_EVERY = timedelta(minutes=1)
+ENDED = Q(revoked_at__isnull=False) | Q(expires_at__lte=Now())
 
 
 def secret_make(prefix: str) -> str:
@@ -91,6 +93,18 @@ def token_find(plaintext: str, *, address: str | None = None) -> ApiToken | None
             mark = f"token:{token.pk}:{address}"
             audit_once(mark, "token used from a new address", actor, project=token.project, target=token)
     return token
+
+
+def token_ended(plaintext: str, *, project_id: uuid.UUID, scope: Scope) -> ApiToken | None:
+    """The token of that text which let somebody in once, if it was revoked or has expired."""
+    if len(plaintext) != LENGTH or not plaintext.isascii():
+        return None
+    return (
+        ApiToken.objects.filter(digest=secret_digest(plaintext), project_id=project_id)
+        .filter(scopes__contains=[scope])
+        .filter(ENDED)
+        .first()
+    )
 
 
 @transaction.atomic

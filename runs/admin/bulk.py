@@ -97,12 +97,13 @@ class BulkOperationAdmin(HistoryAdmin):
         came = request.GET.get("came", "")
         came = came if came in CAME else ""
         after = number_of(request, "after")
+        sees = self.may_see_data(request, thing)
         lines, more = table(thing, came=came, after=after, most=SHOWN)
         return {
             "operation": thing,
             "tone": tone_of(thing),
-            "note": note_of(thing),
-            "waits_for": waits_for(thing),
+            "note": note_of(thing, sees=sees),
+            "waits_for": waits_for(thing, sees=sees),
             "goes_on": thing.is_open or thing.runs_under_way > 0,
             "reasons": reasons_of(thing) if thing.failed else [],
             "counts": _counts(thing),

@@ -16,12 +16,12 @@ from openfn_platform.projects.badges import EMPTY, badge
 from openfn_platform.projects.deeds import Deed
 from openfn_platform.projects.models import Role
 from runs.admin.filters import SelectFilter
-from runs.admin.pages import HistoryAdmin
+from runs.admin.pages import HistoryAdmin, reader_sees
 from runs.holds import hold_release
 from runs.models import ConnectionHold, Run, RunState
 from runs.models.engine import HoldStage
 from runs.templatetags.runs import when
-from runs.words import Tone
+from runs.words import PARTS_HIDDEN, Tone, said_by_hold
 
 TONES: dict[str, Tone] = {
     HoldStage.OPEN: "good",
@@ -68,7 +68,7 @@ class StageFilter(SelectFilter):
 class HoldAdmin(HistoryAdmin):
     empty = "A connection that fails again and again is put on hold, and its runs wait. None is on hold now."
     page_template = "admin/runs/hold.html"
-    list_display = ("stage_badge", "connection", "reason", "failures", "since", "next_probe")
+    list_display = ("stage_badge", "connection", "why", "failures", "since", "next_probe")
     list_display_links = ("connection",)
     list_select_related = ("credential__credential",)
     list_filter = (StageFilter,)
@@ -94,6 +94,10 @@ class HoldAdmin(HistoryAdmin):
     @admin.display(description="credential")
     def connection(self, hold: ConnectionHold) -> str:
         return str(hold.credential.credential)
+
+    @admin.display(description="reason")
+    def why(self, hold: ConnectionHold) -> str:
+        return said_by_hold(hold, sees=reader_sees(hold)) or EMPTY
 
     @admin.display(description="failures in a row")
     def failures(self, hold: ConnectionHold) -> str:
@@ -128,8 +132,11 @@ class HoldAdmin(HistoryAdmin):
             state=RunState.AVAILABLE,
             job__live_version__connections__credential_id=thing.credential_id,
         )
+        sentence = said_by_hold(thing, sees=self.may_see_data(request, thing))
         return {
             "hold": thing,
+            "sentence": sentence,
+            "hidden": PARTS_HIDDEN if sentence != thing.reason else "",
             "stage": self.stage_badge(thing),
             "probe": self.next_probe(thing),
             "waiting": waiting.order_by()[: MOST_COUNTED + 1].count(),

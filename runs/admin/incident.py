@@ -19,10 +19,11 @@ from openfn_platform.projects.actors import actor_of
 from openfn_platform.projects.badges import EMPTY, badge
 from openfn_platform.projects.deeds import Button, Deed
 from openfn_platform.projects.models import Role
+from runs import words
 from runs.admin import verbs
 from runs.admin.bulk import MANY, retry_begin
 from runs.admin.filters import DaysFilter, JobFilter, OpenFilter
-from runs.admin.pages import HistoryAdmin
+from runs.admin.pages import HistoryAdmin, reader_sees
 from runs.admin.run import ReasonForm
 from runs.bulk import MOST_ITEMS
 from runs.models import ConnectionHold, Incident, Run
@@ -87,7 +88,7 @@ class IncidentAdmin(HistoryAdmin):
     @admin.display(description="state")
     def state_badge(self, incident: Incident) -> SafeString:
         if incident.closed_at is not None:
-            return badge("Closed", "plain", incident.closed_reason)
+            return badge("Closed", "plain", words.said(incident.closed_reason, sees=reader_sees(incident)))
         return badge("Open", "bad", "It lasts.")
 
     @admin.display(description="what")
@@ -125,11 +126,15 @@ class IncidentAdmin(HistoryAdmin):
 
     def page_more(self, request: HttpRequest, thing: Incident) -> dict[str, Any]:
         letters = selectors.mails(incident=thing)
+        sees = self.may_see_data(request, thing)
+        sentence = words.said_by_incident(thing, sees=sees)
         return {
             "incident": thing,
+            "sentence": sentence or thing.title,
+            "hidden": words.PARTS_HIDDEN if sentence != thing.message else "",
             "hint": hint_of(incident=thing) if _is_open(thing) else "",
             "outlook": outlook_of(incident=thing) if _is_open(thing) else "",
-            "steps": selectors.timeline(incident=thing, letters=letters),
+            "steps": selectors.timeline(incident=thing, letters=letters, sees=sees),
             "mails": letters,
             "job_url": _job_url(thing),
             "held": self.held(thing),

@@ -11,9 +11,12 @@ from django.utils.safestring import SafeString
 
 from openfn_platform.common.models import as_uuid
 from openfn_platform.projects.badges import badge
+from runs import words
 from runs.admin.filters import DaysFilter, SelectFilter
 from runs.admin.pages import HistoryAdmin
 from runs.models import Notification, NotificationState
+from runs.models.incident import OWN_WORDS
+from runs.notifications.links import incident_url, run_url
 from runs.notifications.personal import ACCOUNT, WIPED
 from runs.templatetags.runs import when
 from runs.words import Tone
@@ -76,4 +79,20 @@ class NotificationAdmin(HistoryAdmin):
     def page_more(self, request: HttpRequest, thing: Notification) -> dict[str, Any]:
         if thing.kind == ACCOUNT:
             thing.text = WIPED  # it may hold a key, and is for its reader alone
-        return {"mail": thing, "tone": TONES.get(thing.state, "plain")}
+        text = _readable(thing, sees=self.may_see_data(request, thing))
+        hidden = words.PARTS_HIDDEN if text != thing.text else ""
+        return {"mail": thing, "text": text, "hidden": hidden, "tone": TONES.get(thing.state, "plain")}
+
+
+def _readable(mail: Notification, *, sees: bool) -> str:
+    """Where the project lets mails say what an error said, they may quote a patient; not all who read here may.
+
+    Only mails about such an incident can: lists hold subjects, and the rest are the platform's own words.
+    """
+    incident = mail.incident
+    if sees or incident is None or incident.kind in OWN_WORDS:
+        return mail.text
+    links = {incident_url(incident)} | ({run_url(incident.last_run_id)} if incident.last_run_id else set())
+    return "\n".join(
+        line if line in links else words.said(line, sees=False) for line in mail.text.split("\n")
+    )

@@ -18,7 +18,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 from openfn_platform.projects.actors import actor_of
-from openfn_platform.projects.adminbase import ScopedAdmin
+from openfn_platform.projects.adminbase import ScopedAdmin, ScopedChangeList
 from openfn_platform.projects.adminpaging import BoundedPaginator
 from openfn_platform.projects.auditing import payload_opened
 
@@ -47,6 +47,22 @@ class Titled:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._row, name)
+
+
+class HistoryList(ScopedChangeList):
+    """Its columns are given a row and no reader, so each row says whether its reader may see data."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        actor = actor_of(request)
+        for row in self.result_list:
+            of = getattr(row, "project_id", None)
+            row.reader_sees = actor.is_superuser or (of is not None and actor.may_see_data(of))
+
+
+def reader_sees(row: models.Model) -> bool:
+    """In a column. Nothing is shown whole by a list that forgot to say."""
+    return bool(getattr(row, "reader_sees", False))
 
 
 class HistoryAdmin(ScopedAdmin):
@@ -160,6 +176,9 @@ class HistoryAdmin(ScopedAdmin):
         return own + super().get_urls()
 
     # --- lists ----------------------------------------------------------------------------------------
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return HistoryList
 
     def list_rows(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Only what a list shows: no wide columns."""

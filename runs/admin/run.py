@@ -201,7 +201,7 @@ class RunAdmin(RetryPage, TracePage, RunList):
 
     def page_more(self, request: HttpRequest, thing: Run) -> dict[str, Any]:
         return {
-            **self.headline(thing),
+            **self.headline(request, thing),
             **self.dry_context(thing),
             "trees": trees.order_trees(orders=[thing.work_order]),
             "triggers": runs.matched_triggers(run=thing),
@@ -216,13 +216,16 @@ class RunAdmin(RetryPage, TracePage, RunList):
             "memory": words.size_of(thing.memory_kb * 1024) if thing.memory_kb else "",
         }
 
-    def headline(self, run: Run) -> dict[str, Any]:
+    def headline(self, request: HttpRequest, run: Run) -> dict[str, Any]:
         failure = run.failure or {}
+        sees = self.may_see_data(request, run)
+        sentence = words.sentence_of(run, sees=sees)
         return {
             "run": run,
             "word": words.word_of(run),
-            "sentence": words.sentence_of(run),
-            "hint": failure.get("hint") or "",
+            "sentence": sentence,
+            "hidden": words.PARTS_HIDDEN if sentence != words.sentence_of(run, sees=True) else "",
+            "hint": words.said(failure.get("hint") or "", sees=sees),
             "status": failure.get("status"),
             "job_waits": run.state == RunState.AVAILABLE and run.job.state != JobState.ON,
             "job_state": run.job.get_state_display(),
@@ -270,7 +273,7 @@ class RunAdmin(RetryPage, TracePage, RunList):
         run = self.page_row(request, object_id)
         if run.state != request.GET.get("state"):
             return _reload()
-        context = {**self.headline(run), "holds": self.holds_of(run)}
+        context = {**self.headline(request, run), "holds": self.holds_of(run)}
         return _fresh(TemplateResponse(request, "admin/runs/run/head.html", context))
 
     def log_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -319,7 +322,8 @@ class RunAdmin(RetryPage, TracePage, RunList):
         else:
             verbs.resolve(run=run, mark=mark, happened=happened, by=actor_of(request))
             what = "is remembered as done and will not be repeated" if happened else "will be done again"
-            messages.success(request, f"“{mark.key}” {what}. Press Retry when you are ready.")
+            step = words.said(mark.key, sees=self.may_see_data(request, run))
+            messages.success(request, f"“{step}” {what}. Press Retry when you are ready.")
         answer = HttpResponse(status=302)
         answer["Location"] = reverse("admin:runs_run_change", args=[run.pk])
         return answer

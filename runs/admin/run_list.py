@@ -32,7 +32,7 @@ from runs.admin.filters import (
     WorkflowFilter,
     ids_beginning_with,
 )
-from runs.admin.pages import HistoryAdmin
+from runs.admin.pages import HistoryAdmin, reader_sees
 from runs.models import Cause, Run, RunMode, WorkOrder
 from runs.selectors.trees import light
 from runs.templatetags.runs import run_badge, when
@@ -104,7 +104,7 @@ class RunList(HistoryAdmin):
         elif run.handled:
             extra = badge("handled", "plain", "A flow trigger caught this failure and started another job.")
         elif run.dismissed_at:
-            extra = badge("dismissed", "plain", run.dismissed_reason)
+            extra = badge("dismissed", "plain", words.said(run.dismissed_reason, sees=reader_sees(run)))
         return format_html('<span class="run-badges">{}{}</span>', run_badge(run), extra)
 
     @admin.display(description="job")
@@ -136,8 +136,15 @@ class RunList(HistoryAdmin):
 
     @admin.display(description="said")
     def outcome(self, run: Run) -> SafeString | str:
-        said = words.outcome_of(run)
-        return format_html('<span class="run-said" title="{}">{}</span>', said, said) if said else EMPTY
+        said = words.outcome_of(run, sees=reader_sees(run))
+        if not said:
+            return EMPTY
+        hidden = said != words.outcome_of(run, sees=True)
+        return format_html(
+            '<span class="run-said" title="{}">{}</span>',
+            f"{said} {words.PARTS_HIDDEN}" if hidden else said,
+            said,
+        )
 
     @admin.display(description="attempt")
     def attempt_number(self, run: Run) -> str:

@@ -138,7 +138,8 @@ class BulkViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[BulkOperati
 
     def begun(self, order: Order) -> Response:
         made, again = repeated(self, lambda: bulk_begin(project=self.project, order=order, by=self.actor))
-        return bulk_answer(BulkOperation.objects.get(pk=made, project=self.project), again=again)
+        operation = BulkOperation.objects.get(pk=made, project=self.project)
+        return bulk_answer(operation, context=self.get_serializer_context(), again=again)
 
     def _order(self, values: Mapping[str, Any]) -> Order:
         deed = Deed(values["deed"])
@@ -202,12 +203,13 @@ class BulkViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[BulkOperati
     def cancel(self, request: Request, id: str) -> Response:
         self.nothing_given()
         bulk_cancel(operation=self.get_object(), by=self.actor)
-        return Response(BulkDetailSerializer(self.get_object()).data)
+        shown = BulkDetailSerializer(self.get_object(), context=self.get_serializer_context())
+        return Response(shown.data)
 
 
-def bulk_answer(operation: BulkOperation, *, again: bool = False) -> Response:
+def bulk_answer(operation: BulkOperation, *, context: dict[str, Any], again: bool = False) -> Response:
     """202, with the operation and its address."""
     headers = {"Location": reverse("api-bulk-one", kwargs={"id": operation.pk})}
     if again:
         headers["Idempotency-Replayed"] = "true"
-    return Response(BulkDetailSerializer(operation).data, status=202, headers=headers)
+    return Response(BulkDetailSerializer(operation, context=context).data, status=202, headers=headers)

@@ -85,10 +85,10 @@ class BulkDetailSerializer(BulkSerializer):
         read_only_fields = fields
 
     def get_note(self, operation: BulkOperation) -> str | None:
-        return note_of(operation) or None
+        return note_of(operation, sees=bool(self.context.get("sees"))) or None
 
     def get_waits_for(self, operation: BulkOperation) -> str | None:
-        return waits_for(operation) or None
+        return waits_for(operation, sees=bool(self.context.get("sees"))) or None
 
     @extend_schema_field(ReasonCountSerializer(many=True))
     def get_reasons(self, operation: BulkOperation) -> Any:

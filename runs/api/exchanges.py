@@ -224,7 +224,3 @@ class SentViewSet(ListModelMixin, ProjectViewSet[HttpExchange]):
         if getattr(self, "swagger_fake_view", False):  # the schema asks for the model only
             return HttpExchange.objects.none()
         return scoped(exchanges(), self.actor, "project_id")
-
-    def get_serializer_context(self) -> dict[str, Any]:
-        sees = not getattr(self, "swagger_fake_view", False) and self.actor.may_see_data(self.project)
-        return {**super().get_serializer_context(), "sees": sees}

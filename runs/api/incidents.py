@@ -53,7 +53,7 @@ class IncidentViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Inciden
     def take(self, request: Request, id: str) -> Response:
         self.nothing_given()
         incident_take(incident=self.get_object(), by=self.actor)
-        return Response(IncidentSerializer(self.get_object()).data)
+        return Response(self._whole(self.get_object()))
 
     @extend_schema(
         operation_id="incidents_untake",
@@ -66,7 +66,7 @@ class IncidentViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Inciden
     def untake(self, request: Request, id: str) -> Response:
         self.nothing_given()
         incident_untake(incident=self.get_object(), by=self.actor)
-        return Response(IncidentSerializer(self.get_object()).data)
+        return Response(self._whole(self.get_object()))
 
     @extend_schema(
         operation_id="incidents_retry",
@@ -83,7 +83,8 @@ class IncidentViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Inciden
         rows = Run.objects.filter(incident=self.get_object())
         order = Order(deed=Deed.RETRY, chosen=Chosen(rows=rows))
         made, again = repeated(self, lambda: bulk_begin(project=self.project, order=order, by=self.actor))
-        return bulk_answer(BulkOperation.objects.get(pk=made, project=self.project), again=again)
+        operation = BulkOperation.objects.get(pk=made, project=self.project)
+        return bulk_answer(operation, context=self.get_serializer_context(), again=again)
 
     @extend_schema(
         operation_id="incidents_dismiss",
@@ -98,4 +99,4 @@ class IncidentViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Inciden
         values = self.given(DismissSerializer)
         reason = values["reason"]
         incident_dismiss(incident=self.get_object(), by=self.actor, reason=reason)
-        return Response(IncidentSerializer(self.get_object()).data)
+        return Response(self._whole(self.get_object()))

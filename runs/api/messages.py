@@ -118,4 +118,5 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Message]
         jobs = jobs_of(self, self.given(ReprocessSerializer)["jobs"])
         done = message_reprocess(message=message, jobs=jobs, by=self.actor)
         runs = RunViewSet.queryset.filter(pk__in=[run.pk for run in done.runs]).order_by("lane")
-        return Response(ReprocessedSerializer({"runs": runs, "left_out": done.left_out}).data)
+        told = {"runs": runs, "left_out": done.left_out}
+        return Response(ReprocessedSerializer(told, context=self.get_serializer_context()).data)

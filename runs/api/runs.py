@@ -34,7 +34,7 @@ from openfn_platform.common.parameters import (
 from openfn_platform.projects.api.base import ProjectViewSet
 from openfn_platform.projects.api.described import bad_body, not_found, not_now
 from openfn_platform.projects.auditing import payload_opened
-from openfn_platform.projects.models import Project, Role
+from openfn_platform.projects.models import Role
 from runs.api.bodies import DismissSerializer, RetrySerializer
 from runs.api.raw import state_answer
 from runs.api.repeats import repeat_header, repeated
@@ -200,7 +200,7 @@ class RunViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Run]):
         run = self.get_object()
         values = self.given(RetrySerializer)
         made, again = repeated(self, lambda: self._retry(run, values))
-        return run_answer(made, project=self.project, again=again)
+        return run_answer(made, view=self, again=again)
 
     def _retry(self, run: Run, values: Mapping[str, Any]) -> Run:
         corrected = values.get("input")
@@ -222,7 +222,7 @@ class RunViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Run]):
         self.nothing_given()
         run = self.get_object()
         at_once = run_cancel(run=run, by=self.actor)
-        return Response(RunSerializer(self.get_object()).data, status=200 if at_once else 202)
+        return Response(self._whole(self.get_object()), status=200 if at_once else 202)
 
     @extend_schema(
         operation_id="runs_abort",
@@ -236,7 +236,7 @@ class RunViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Run]):
     def abort(self, request: Request, id: str) -> Response:
         self.nothing_given()
         run_abort(run=self.get_object(), by=self.actor)
-        return Response(RunSerializer(self.get_object()).data)
+        return Response(self._whole(self.get_object()))
 
     @extend_schema(
         operation_id="runs_dismiss",
@@ -250,15 +250,16 @@ class RunViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Run]):
     def dismiss(self, request: Request, id: str) -> Response:
         values = self.given(DismissSerializer)
         run_dismiss(run=self.get_object(), by=self.actor, reason=values["reason"])
-        return Response(RunSerializer(self.get_object()).data)
+        return Response(self._whole(self.get_object()))
 
 
-def run_answer(key: uuid.UUID, *, project: Project, again: bool = False) -> Response:
+def run_answer(key: uuid.UUID, *, view: ProjectViewSet[Any], again: bool = False) -> Response:
     """201, with the run that was made and its address."""
-    run = RunViewSet.queryset.filter(pk=key, project=project).first()
+    run = RunViewSet.queryset.filter(pk=key, project=view.project).first()
     if run is None:  # made at an earlier call, and pruned since
         raise NotFound("The run that the first call made is not kept any more.")
     headers = {"Location": reverse("api-run", kwargs={"id": run.pk})}
     if again:
         headers["Idempotency-Replayed"] = "true"
-    return Response(RunSerializer(run).data, status=201, headers=headers)
+    data = RunSerializer(run, context=view.get_serializer_context()).data
+    return Response(data, status=201, headers=headers)

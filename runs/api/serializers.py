@@ -9,9 +9,17 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from openfn_platform.common.serializing import TextOrNull
+from runs import words
 from runs.models import HttpExchange, Incident, LogLine, Run, State, WorkOrder
 from runs.selectors.exchanges import origin
 from triggers.models import Message
+
+
+class Said(TextOrNull):
+    """Words about a failure: whole with `sees` in the context, else without what they quote. Forgotten, they are not."""
+
+    def to_representation(self, value: Any) -> str:
+        return words.said(super().to_representation(value), sees=bool(self.context.get("sees")))
 
 
 class RunSerializer(serializers.ModelSerializer[Run]):
@@ -32,9 +40,11 @@ class RunSerializer(serializers.ModelSerializer[Run]):
         read_only=True, help_text="A flow trigger caught its failure and started another job."
     )
     incident = serializers.UUIDField(source="incident_id", read_only=True, allow_null=True)
-    dismissed_reason = TextOrNull(help_text="Why somebody put its failure aside.")
+    dismissed_reason = Said(help_text="Why somebody put its failure aside.")
     error_type = TextOrNull(help_text="For example JobError, AdaptorError, TimeoutError.")
-    error_message = TextOrNull(help_text="One sentence.")
+    error_message = Said(
+        help_text="One sentence. Without the scope read-data its quoted parts and long numbers are left out."
+    )
     inserted_at = serializers.DateTimeField(source="created_at", read_only=True)
 
     class Meta:
@@ -221,8 +231,10 @@ class MessageDetailSerializer(MessageSerializer):
 class IncidentSerializer(serializers.ModelSerializer[Incident]):
     kind = serializers.CharField(read_only=True, help_text="run, hold, pause or alarm.")
     error_type = TextOrNull()
-    message = TextOrNull(help_text="The newest error's sentence.")
-    closed_reason = TextOrNull()
+    message = serializers.SerializerMethodField(
+        help_text="The newest error's sentence. Without the scope read-data its quoted parts and long numbers are left out."
+    )
+    closed_reason = Said()
     last_run = serializers.UUIDField(source="last_run_id", read_only=True, allow_null=True)
     taken_by = serializers.CharField(
         read_only=True,
@@ -249,6 +261,9 @@ class IncidentSerializer(serializers.ModelSerializer[Incident]):
             "closed_reason",
         )
         read_only_fields = fields
+
+    def get_message(self, incident: Incident) -> str | None:
+        return words.said_by_incident(incident, sees=bool(self.context.get("sees"))) or None
 
 
 class LeftOutSerializer(serializers.Serializer[Any]):

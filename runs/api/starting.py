@@ -57,7 +57,7 @@ class JobStartView(ProjectViewSet[Job]):
         job = self.get_object()
         values = self.given(StartSerializer)
         made, again = repeated(self, lambda: self._start(job, values))
-        return run_answer(made, project=self.project, again=again)
+        return run_answer(made, view=self, again=again)
 
     def _start(self, job: Job, values: Mapping[str, Any]) -> Run:
         mode = RunMode(values["mode"])

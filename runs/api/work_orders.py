@@ -66,4 +66,4 @@ class WorkOrderViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[WorkOr
         self.nothing_given()
         order = self.get_object()
         at_once = work_order_cancel(order=order, by=self.actor)
-        return Response(WorkOrderDetailSerializer(self.get_object()).data, status=200 if at_once else 202)
+        return Response(self._whole(self.get_object()), status=200 if at_once else 202)

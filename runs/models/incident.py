@@ -18,6 +18,10 @@ class IncidentKind(models.TextChoices):
     ALARM = "alarm", "Something is silent"
 
 
+# What these say are the platform's own words; the others repeat a partner's or a job's.
+OWN_WORDS = frozenset({IncidentKind.ALARM, IncidentKind.PAUSE})
+
+
 class Incident(Row):
     """From the first failure to the all-clear. At most one open one per fingerprint."""
 

@@ -16,7 +16,7 @@ from django.template.loader import render_to_string
 
 from openfn_platform.common.text import one_line, plural, storable
 from runs.models import Incident
-from runs.models.incident import IncidentKind
+from runs.models.incident import OWN_WORDS, IncidentKind
 from runs.notifications.hints import hint_of
 from runs.notifications.links import incident_url, run_url
 from runs.notifications.outlook import outlook_of
@@ -26,7 +26,6 @@ OPENED, REMINDER, CLOSED, LIST, EXPIRY = "opened", "reminder", "closed", "list",
 PLATFORM = "Platform"
 OTHERS_NAMED = 10
 
-_OWN_WORDS = {IncidentKind.ALARM, IncidentKind.PAUSE}
 _EMPTY_LINES = re.compile(r"\n{3,}")
 
 
@@ -55,7 +54,7 @@ class Facts:
 
 
 def facts_of(*, incident: Incident, kind: str) -> Facts:
-    shows = incident.kind in _OWN_WORDS or (incident.project is not None and incident.project.mail_shows_text)
+    shows = incident.kind in OWN_WORDS or (incident.project is not None and incident.project.mail_shows_text)
     return Facts(
         subject=_subject(incident, kind),
         title=one_line(incident.title, 200),
@@ -113,7 +112,7 @@ def _subject(incident: Incident, kind: str) -> str:
         count = plural(incident.count, "run" if incident.error_type == "Problems" else "failure")
     else:
         what, count = one_line(incident.title, 80), ""
-    error = "" if incident.kind in _OWN_WORDS else one_line(incident.error_type, 30)
+    error = "" if incident.kind in OWN_WORDS else one_line(incident.error_type, 30)
     if incident.error_type == "Problems":
         error = "records refused"
     ending = {

@@ -93,16 +93,16 @@ def table(
     return lines, len(items) > most
 
 
-def note_of(operation: BulkOperation) -> str:
+def note_of(operation: BulkOperation, *, sees: bool) -> str:
     """Why it ended early; after a failure with the words of the run, which are read where they can be erased."""
     if operation.state != BulkState.STOPPED or operation.stopped_by is None:
         return operation.note
     run = _runs(operation, [operation.stopped_by]).first()
-    said = one_line(words.outcome_of(run), LONGEST_SAID) if run is not None else ""
+    said = one_line(words.outcome_of(run, sees=sees), LONGEST_SAID) if run is not None else ""
     return stop_note(operation=operation, said=said)
 
 
-def waits_for(operation: BulkOperation) -> str:
+def waits_for(operation: BulkOperation, *, sees: bool) -> str:
     """What it waits for before it goes on or is over; nothing where workers are at it, or it has ended."""
     if not operation.is_open or operation.may_go_on or not operation.runs_under_way:
         return ""
@@ -117,7 +117,7 @@ def waits_for(operation: BulkOperation) -> str:
         what = (
             f"All are begun; {plural(len(runs), 'run')} {'has' if len(runs) == 1 else 'have'} not ended yet."
         )
-    return f"{what} {_why_they_wait(runs)}".strip()
+    return f"{what} {_why_they_wait(runs, sees=sees)}".strip()
 
 
 def _under_way(operation: BulkOperation) -> list[Run]:
@@ -131,7 +131,7 @@ def _runs(operation: BulkOperation, keys: list[uuid.UUID]) -> QuerySet[Run]:
     return light(Run.objects.filter(pk__in=keys, project_id=operation.project_id)).select_related("job")
 
 
-def _why_they_wait(runs: list[Run]) -> str:
+def _why_they_wait(runs: list[Run], *, sees: bool) -> str:
     """Why none of them is executed, where none is."""
     if any(run.state != RunState.AVAILABLE for run in runs):
         return ""
@@ -139,4 +139,4 @@ def _why_they_wait(runs: list[Run]) -> str:
     if stopped is not None:
         return f"“{stopped.name}” is {stopped.state}; its runs wait until it is switched on."
     told = next((run for run in runs if run.waits_for), runs[0])
-    return words.waiting_for(told)
+    return words.waiting_for(told, sees=sees)

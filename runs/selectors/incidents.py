@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 
 from runs.models import FAILED_STATES, Incident, Notification, Run
 from runs.selectors.trees import light
+from runs.words import said
 
 MOST_RUNS = 100
 MOST_MAILS = 200
@@ -71,8 +72,8 @@ def mails(*, incident: Incident) -> list[Notification]:
     return list(Notification.objects.filter(incident=incident).defer("text").order_by("id")[:MOST_MAILS])
 
 
-def timeline(*, incident: Incident, letters: Sequence[Notification]) -> list[Step]:
-    """From the first failure to the all-clear."""
+def timeline(*, incident: Incident, letters: Sequence[Notification], sees: bool) -> list[Step]:
+    """From the first failure to the all-clear, for somebody who may or may not see data."""
     steps = [Step(at=incident.opened_at, text="It began.", tone="bad")]
     by_kind: dict[tuple[str, str], list[Notification]] = {}
     for mail in letters:
@@ -89,5 +90,6 @@ def timeline(*, incident: Incident, letters: Sequence[Notification]) -> list[Ste
     if incident.count > 1:
         steps.append(Step(at=incident.last_at, text=f"Last time, {incident.count:,} times in all."))
     if incident.closed_at is not None:
-        steps.append(Step(at=incident.closed_at, text=f"Closed. {incident.closed_reason}", tone="good"))
+        why = said(incident.closed_reason, sees=sees)
+        steps.append(Step(at=incident.closed_at, text=f"Closed. {why}", tone="good"))
     return sorted(steps, key=lambda step: step.at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,11 +11,18 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
+from openfn_platform.projects.actors import actor_of
 from openfn_platform.projects.badges import badge
 from runs import words
-from runs.models import HttpExchange, Run, WorkOrder
+from runs.models import ConnectionHold, HttpExchange, Run, WorkOrder
 
 register = template.Library()
+
+
+def sees(context: template.Context, project_id: uuid.UUID | None) -> bool:
+    """Whether who reads this page may see data of that project; costs no query."""
+    actor = actor_of(context["request"])
+    return actor.is_superuser or (project_id is not None and actor.may_see_data(project_id))
 
 
 @register.filter
@@ -30,9 +38,21 @@ def order_badge(order: WorkOrder) -> SafeString:
     return badge(word.text, word.tone, word.meaning)
 
 
-@register.filter
-def outcome(run: Run) -> str:
-    return words.outcome_of(run)
+@register.simple_tag(takes_context=True)
+def outcome(context: template.Context, run: Run) -> str:
+    """`{% outcome run as said %}`: what came of it, as this reader may read it."""
+    return words.outcome_of(run, sees=sees(context, run.project_id))
+
+
+@register.simple_tag(takes_context=True)
+def said(context: template.Context, row: Any, text: str) -> str:
+    """`{% said run run.dismissed_reason %}`: words about a failure that stand with a row of a project."""
+    return words.said(text, sees=sees(context, row.project_id))
+
+
+@register.simple_tag(takes_context=True)
+def hold_reason(context: template.Context, hold: ConnectionHold) -> str:
+    return words.said_by_hold(hold, sees=sees(context, hold.project_id))
 
 
 @register.filter

@@ -11,7 +11,17 @@ from django.utils import timezone
 from openfn_platform.common.words import words_of
 from openfn_platform.projects.models import ApiToken, Scope
 from openfn_platform.projects.tokens import token_create
-from runs.models import Cause, HttpExchange, Incident, LogLine, Run, RunState, StateKind, WorkOrder
+from runs.models import (
+    FAILED_STATES,
+    Cause,
+    HttpExchange,
+    Incident,
+    LogLine,
+    Run,
+    RunState,
+    StateKind,
+    WorkOrder,
+)
 from runs.states import encode, state_store
 from tests.flows.world import World
 from triggers.models import Message
@@ -103,7 +113,11 @@ class Clinic(World):
         order = fields.pop("work_order", None) or WorkOrder.objects.create(
             project=self.project, workflow=self.workflow, cause=Cause.API
         )
-        ended = {"finished_at": timezone.now()} if state not in ("available", "claimed", "started") else {}
+        ended: dict[str, Any] = (
+            {"finished_at": timezone.now()} if state not in ("available", "claimed", "started") else {}
+        )
+        if state in FAILED_STATES:
+            ended["error_message"] = f'The partner does not know "{self.canary}".'
         data = encode({"data": {"name": self.canary}, "extra": 1.50})
         run = Run.objects.create(
             project=self.project,

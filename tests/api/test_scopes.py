@@ -22,7 +22,7 @@ from openfn_platform.projects.actors import PLATFORM
 from openfn_platform.projects.models import ApiToken, Membership, Project, Role
 from openfn_platform.projects.tokens import token_create, token_revoke
 from runs.bulk import Chosen, Order, bulk_begin
-from runs.models import Deed, Run, RunState, State, StateKind, WorkOrder
+from runs.models import Deed, Run, RunState, State, StateKind
 from tests import factories
 from tests.api.cast import CANARY, UNKNOWN, Caller, Clinic, problem
 from triggers.inboxes import inbox_key_add
@@ -195,7 +195,16 @@ BODIES: dict[str, Any] = {
 }
 SHOWS_DATA = {name for name, row in TABLE.items() if row[1] == DATA}
 # Open to all who may read; what in it is data, only to those who may see that.
-SHOWS_PARTLY = {"api-run-exchanges", "api-sent"}
+SHOWS_PARTLY = {
+    *("api-run-exchanges", "api-sent"),
+    *(
+        "api-runs",
+        "api-run",
+        "api-work-order",
+        "api-incidents",
+        "api-incident",
+    ),  # the quotes in their sentences
+}
 OPEN = {"api-schema"}
 NAMES_A_NEIGHBOURS = {"api-inboxes POST"}  # in the body
 ROUTES: list[Any] = get_resolver("openfn_platform.urls").url_patterns
@@ -239,7 +248,8 @@ def things_of(clinic: Clinic) -> dict[str, Any]:
     """One of everything, by the first word of its address's name."""
     job = clinic.job()
     trigger = clinic.on_message(clinic.job())
-    incident = clinic.incident(taken_at=timezone.now(), taken_by=clinic.owner)
+    said = f"The partner does not know “{CANARY}”."
+    incident = clinic.incident(taken_at=timezone.now(), taken_by=clinic.owner, message=said)
     clinic.run(job=job, incident=incident)
     waiting = clinic.run(RunState.AVAILABLE)
     saved = State.objects.create(
@@ -266,7 +276,7 @@ def things_of(clinic: Clinic) -> dict[str, Any]:
         "run": clinic.run(job=job).pk,
         "waiting": waiting.pk,
         "message": clinic.message().pk,
-        "work": WorkOrder.objects.filter(project=clinic.project).latest("id").pk,
+        "work": clinic.run(job=job, work_order=waiting.work_order).work_order_id,
         "job": job.pk,
         "trigger": trigger.pk,
         "schedule": clinic.on_schedule(job, schedule_kind="cron", cron="0 23 * * 5").pk,

@@ -30,7 +30,7 @@ OURS = ("projects", "jobs", "triggers", "runs")
 # What a question that is refused may leave behind: that it was refused, that a token was used, that one is logged in.
 TRACES = {"refusal", "refusal_count", "rate_bucket", "api_token", "inbox_auth", "session"}
 PROGRAMMERS_WORDS = re.compile(
-    r"Traceback|\b\w+(?:Error|Exception)\b|object at 0x|<class|django|rest_framework|psycopg|None\b"
+    r"Traceback|\b\w+(?:Error|Exception)\b|object at 0x|<class|django|rest_framework|psycopg|(?<!If-)None\b"
 )
 
 

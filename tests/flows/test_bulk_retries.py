@@ -53,7 +53,7 @@ def test_a_retry_of_what_still_fails_stops_before_all_have_failed_again(world, e
     assert (operation.done, operation.waiting, operation.runs_failed) == (20, 6, 20)
     assert operation.runs_under_way == 0
     assert Incident.objects.count() == 1
-    said = note_of(operation)
+    said = note_of(operation, sees=True)
     assert said.startswith(
         "Stopped: 5 of the runs it started failed in the same way: OpenMRS refused: Patient "
     )
@@ -91,7 +91,9 @@ def test_nothing_follows_when_the_first_fails_again_with_all_its_attempts(world,
     world.version(job, NOBODY_THERE, connections=nobody(world), max_attempts=3)
     operation = work(engine, retry_all(world, one_first=True))
     assert (operation.state, operation.runs_under_way) == (BulkState.RUNNING, 1)
-    assert "the others follow when it has succeeded. Waits for its next attempt, due" in waits_for(operation)
+    assert "the others follow when it has succeeded. Waits for its next attempt, due" in waits_for(
+        operation, sees=True
+    )
     make_due(*Run.objects.filter(state=RunState.AVAILABLE))
     work(engine, operation)
     last = Run.objects.get(attempt=3)
@@ -108,7 +110,7 @@ def test_a_paused_job_holds_its_operation_and_no_other(world, engine):
     Job.objects.filter(pk=paused.pk).update(state=JobState.PAUSED)
     first = work(engine, retry_all(world))
     assert (first.state, first.runs_under_way) == (BulkState.RUNNING, 3)
-    assert "is paused; its runs wait until it is switched on." in waits_for(first)
+    assert "is paused; its runs wait until it is switched on." in waits_for(first, sees=True)
     world.post({"n": 1})
     engine.drain()
     second = work(engine, retry_all(world))
@@ -126,3 +128,11 @@ def test_messages_that_are_processed_again_stop_when_they_fail_alike(world, engi
     assert (operation.state, operation.runs_failed) == (BulkState.STOPPED, MOST_UNDER_WAY)
     assert operation.runs_failed >= MOST_EQUAL_FAILURES
     assert operation.note.endswith("Mend that, then reprocess the rest.")
+
+
+def test_why_it_stopped_is_told_without_what_the_sentence_quotes_to_who_may_not_see_data(world, engine):
+    failed(world, engine, MOST_EQUAL_FAILURES + 1, "fail('Identifier “MJ799483” is taken.')")
+    operation = work(engine, retry_all(world, one_first=True))
+    assert operation.state == BulkState.STOPPED
+    assert "Identifier “MJ799483” is taken" in note_of(operation, sees=True)
+    assert "Identifier “…” is taken" in note_of(operation, sees=False)

@@ -28,6 +28,8 @@ from runs.models import (
     Memory,
     MemoryValue,
     Notification,
+    OnceMark,
+    Run,
     RunState,
     StateKind,
 )
@@ -133,8 +135,17 @@ def things_of(clinic: Clinic, *, name: str = NAME, lent: ProjectCredential | Non
         username=clinic.canary,
         password=clinic.canary,
     )
-    incident = clinic.incident(job=job, title=f"{name} incident", message="The partner said no.")
-    run = clinic.run(RunState.FAILED, job=job, error_message="The partner said no.")
+    said = f"The partner does not know “{clinic.canary}”."
+    incident = clinic.incident(job=job, title=f"{name} incident", message=said)
+    run = clinic.run(
+        RunState.FAILED,
+        job=job,
+        incident=incident,
+        error_type="UnsureError",
+        error_message=said,
+        failure={"hint": f"Did you mean '{clinic.canary}'?"},
+    )
+    _others_of(clinic, run, said)
     return {
         "projects.project": clinic.project,
         "projects.membership": Membership.objects.create(
@@ -173,7 +184,7 @@ def things_of(clinic: Clinic, *, name: str = NAME, lent: ProjectCredential | Non
         "runs.bulkoperation": BulkOperation.objects.create(
             project=clinic.project,
             deed="dismiss",
-            parameters={"reason": name},
+            parameters={"reason": f"{name}: '{clinic.canary}'"},
             requested_by_name=f"{name} asker",
             total=3,
         ),
@@ -185,7 +196,7 @@ def things_of(clinic: Clinic, *, name: str = NAME, lent: ProjectCredential | Non
             cause=str(uuid7()),
             recipient="admin@example.org",
             subject=f"{name} failed",
-            text="The partner said no.",
+            text=f"{name} failed.\n\n{said}\n",
         ),
         "runs.housekeeping": Housekeeping.objects.create(
             project=clinic.project, task="history-messages", rows=7, last_rows=7, last_at=timezone.now()
@@ -209,6 +220,29 @@ def things_of(clinic: Clinic, *, name: str = NAME, lent: ProjectCredential | Non
     }
 
 
+def _others_of(clinic: Clinic, run: Run, said: str) -> None:
+    """Whatever else tells what came of runs: a note, a reason to wait or to put aside, an unsure step, the all-clear."""
+    quoted = f"About '{clinic.canary}'"
+    for state, fields in (
+        (RunState.SUCCESS, {"note": quoted}),
+        (RunState.AVAILABLE, {"waits_for": quoted, "run_at": timezone.now()}),
+        (RunState.FAILED, {"dismissed_at": timezone.now(), "dismissed_reason": quoted}),
+        (RunState.FAILED, {"incident": run.incident}),
+    ):
+        clinic.run(state, job=clinic.job(), work_order=run.work_order, **fields)
+    clinic.run(RunState.SUCCESS, job=run.job, note=quoted)  # on the job's page
+    OnceMark.objects.create(
+        project=clinic.project,
+        work_order=run.work_order,
+        job=run.job,
+        run=run,
+        key=f"sms to '{clinic.canary}'",
+    )
+    clinic.incident(
+        title="Over", message=said, closed_at=timezone.now(), closed_reason=f"Dismissed: {quoted}"
+    )
+
+
 def _table(clinic: Clinic, name: str) -> Table:
     table = table_create(project=clinic.project, name=f"{name} table", by=PLATFORM)
     row_set(table=table, key="12", value=clinic.canary, by=PLATFORM)
@@ -228,7 +262,7 @@ def _message(clinic: Clinic, name: str) -> Any:
 
 def _hold(clinic: Clinic, link: ProjectCredential, name: str) -> ConnectionHold:
     return ConnectionHold.objects.create(
-        project=clinic.project, credential=link, stage="held", reason=f"{name} refused"
+        project=clinic.project, credential=link, stage="held", reason=f"{name} refused “{clinic.canary}”"
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 
+from openfn_platform.projects.models import Role
 from tests.matrix.actors import ACTORS, STRANGERS, Fate, Rule
 from tests.matrix.addresses import Address, addresses
 from tests.matrix.asking import Heard, fits, knock
@@ -99,3 +100,34 @@ def test_data_is_shown_only_to_those_who_may_see_it(scene: Scene, heard: Hear, a
     for actor in ACTORS:
         if not actor.data:
             assert CANARIES[0] not in heard(scene, actor, address, "GET").text, actor.name
+
+
+# Where somebody reads what a job or a partner said: each page, and whether it says that parts are hidden.
+SENTENCES = {
+    "admin/runs/run/": True,
+    "admin/runs/run/<path:object_id>/change/": True,
+    "admin/runs/run/<path:object_id>/live/": True,
+    "admin/runs/incident/": False,
+    "admin/runs/incident/<path:object_id>/change/": True,
+    "admin/runs/incident/<path:object_id>/runs/": False,
+    "admin/runs/connectionhold/": False,
+    "admin/runs/connectionhold/<path:object_id>/change/": True,
+    "admin/runs/notification/<path:object_id>/change/": True,
+    "admin/runs/bulkoperation/<path:object_id>/change/": False,
+    "admin/jobs/job/<path:object_id>/change/": True,
+}
+
+
+@pytest.mark.parametrize("pattern", SENTENCES)
+def test_sentences_are_whole_only_for_those_who_may_see_data(scene: Scene, pattern: str):
+    [address] = [each for each in ADDRESSES if each.pattern == pattern]
+    told = {"state": "failed"} if pattern.endswith("/live/") else {}
+    viewers = {actor.data: actor for actor in ACTORS if actor.role == Role.VIEWER}
+    with_data, without = (
+        knock(scene, viewers[data], address, "GET", told=told).text for data in (True, False)
+    )
+    assert CANARIES[0] in with_data
+    assert CANARIES[0] not in without
+    assert "“…”" in without
+    assert ("parts of this sentence are hidden" in without) is SENTENCES[pattern]
+    assert "parts of this sentence are hidden" not in with_data

@@ -167,7 +167,7 @@ def test_what_waits_costs_one_query_and_blocks_nobody(place):
     bulk_work(seconds=5)
     assert counts(other)[1] == 3
     assert {counts(each)[:2] for each in waiting} == {(BulkState.RUNNING, 1)}
-    assert waits_for(waiting[0]) == (
+    assert waits_for(waiting[0], sees=True) == (
         f"All are begun; 1 run has not ended yet. “{paused.name}” is paused; its runs wait until it is switched on."
     )
 
@@ -224,15 +224,15 @@ def test_it_says_what_it_waits_for(place, fields, said):
     bulk_work(seconds=5)
     Run.objects.filter(retry_of__in=runs).update(**fields)
     operation.refresh_from_db()
-    assert waits_for(operation) == said
+    assert waits_for(operation, sees=True) == said
 
 
 def test_who_has_something_to_do_waits_for_nothing(place):
     operation = begin(place, failed(place, place.job()))
-    assert waits_for(operation) == ""
+    assert waits_for(operation, sees=True) == ""
     work_out()
     operation.refresh_from_db()
-    assert waits_for(operation) == ""
+    assert waits_for(operation, sees=True) == ""
 
 
 # --- stopping -------------------------------------------------------------------------------------

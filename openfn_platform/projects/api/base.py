@@ -206,6 +206,12 @@ class ProjectViewSet(TokenView, GenericViewSet[Row]):
     def _shown_by(self, action: str) -> Any:
         return self.shows.get(action) or self.serializer_class
 
+    def get_serializer_context(self) -> dict[str, Any]:
+        """`sees`: whether sentences about failures are shown whole, and what else of an answer may be data."""
+        asked = not getattr(self, "swagger_fake_view", False)
+        sees = asked and self.actor.may_see_data(self.project)
+        return {**super().get_serializer_context(), "sees": sees}
+
     def get_serializer(self, *args: Any, **kwargs: Any) -> BaseSerializer[Row]:
         serializer: Any = super().get_serializer(*args, **kwargs)
         if not getattr(self, "swagger_fake_view", False) and self.wanted is not None:

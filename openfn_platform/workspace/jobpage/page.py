@@ -39,6 +39,7 @@ from openfn_platform.workspace.jobpage.forms import (
 )
 from openfn_platform.workspace.words import job_badge, outcome_badge
 from runs.models import Run, RunState
+from runs.words import PARTS_HIDDEN, said
 from triggers.models import Trigger
 
 RECENT_RUNS = 5
@@ -219,6 +220,7 @@ def _draw(model_admin: Any, request: HttpRequest, job: Job, forms: Forms, *, may
     editor.names_url = reverse("admin:jobs_job_names", args=[job.pk])
     editor.findings = findings
     editor.read_only = not may_edit
+    runs = recent_runs(job, sees=model_admin.may_see_data(request, job))
     context = {
         **model_admin.page_context(request, job, title=job.name),
         "job": job,
@@ -233,7 +235,8 @@ def _draw(model_admin: Any, request: HttpRequest, job: Job, forms: Forms, *, may
         "versions": job.versions.select_related("author")[:RECENT_VERSIONS],
         "triggers": Trigger.objects.filter(trigger_jobs__job=job, archived_at=None).order_by("name"),
         "followers": Trigger.objects.filter(upstream=job, archived_at=None).order_by("name"),
-        "runs": recent_runs(job),
+        "runs": runs,
+        "hidden": PARTS_HIDDEN if any(_whole(run) != read for run, _badge, read in runs) else "",
         "media": model_admin.media + forms.job.media,
         "change_url": "",
     }
@@ -267,8 +270,16 @@ def headline(job: Job) -> str:
     return f"{said}."
 
 
-def recent_runs(job: Job) -> list[tuple[Run, str]]:
+def recent_runs(job: Job, *, sees: bool) -> list[tuple[Run, str, str]]:
+    """With its badge and what it said, as the reader may read it."""
     rows = Run.objects.filter(job=job).only(
         "id", "state", "note", "error_message", "created_at", "mode", "job", "project"
     )
-    return [(run, outcome_badge(run.state, run.mode)) for run in rows.order_by("-id")[:RECENT_RUNS]]
+    return [
+        (run, outcome_badge(run.state, run.mode), said(_whole(run), sees=sees))
+        for run in rows.order_by("-id")[:RECENT_RUNS]
+    ]
+
+
+def _whole(run: Run) -> str:
+    return run.error_message or run.note

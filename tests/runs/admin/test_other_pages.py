@@ -143,7 +143,7 @@ def test_mails_can_be_read_with_what_became_of_them(world, engine):
         text=f"See https://example.org/x {SCRIPT}", error="refused by SMTP"
     )
     people = people_of(world)
-    client = logged_in(people.viewer)
+    client = logged_in(people.operator)
     assert mail.subject in text_of(client.get("/admin/runs/notification/"))
     text = text_of(client.get(page(mail)))
     assert world.owner.email in text

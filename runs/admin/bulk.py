@@ -103,7 +103,7 @@ class BulkOperationAdmin(HistoryAdmin):
             "operation": thing,
             "tone": tone_of(thing),
             "note": note_of(thing, sees=sees),
-            "waits_for": waits_for(thing, sees=sees),
+            "waits": waits_for(thing, sees=sees),
             "goes_on": thing.is_open or thing.runs_under_way > 0,
             "reasons": reasons_of(thing) if thing.failed else [],
             "counts": _counts(thing),

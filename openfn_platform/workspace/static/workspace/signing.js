@@ -8,6 +8,7 @@
   const plainFetch = window.fetch.bind(window);
   let dialog = null; // one at a time: everything that waits, waits for the same answer
   let known = ""; // who opened this page
+  let declined = false; // the person said "not now": what asks by itself does not open the dialog again
 
   const visitors = () => document.body.classList.contains("login");
 
@@ -49,6 +50,7 @@
         box.close();
         box.remove();
         dialog = null;
+        declined = result === null;
         resolve(result);
       };
       const say = (sentence) => {
@@ -137,7 +139,7 @@
 
   window.fetch = async (resource, options) => {
     const answer = await plainFetch(resource, options);
-    if (answer.status !== 401 || !answer.headers.has("X-Signed-Out")) return answer;
+    if (answer.status !== 401 || !answer.headers.has("X-Signed-Out") || declined) return answer;
     const csrf = await ask();
     if (csrf === null) return answer;
     const headers = new Headers(options?.headers);
@@ -146,10 +148,8 @@
     return plainFetch(resource, { ...options, headers });
   };
 
-  // A part of a page that htmx asked for, because somebody typed or by itself, goes on after the dialog. Whoever
-  // said "not now" is not asked again by what asks by itself every other second.
+  // A part of a page that htmx asked for, because somebody typed or by itself, goes on after the dialog.
   const waiting = new WeakSet();
-  let declined = false;
 
   document.addEventListener("htmx:responseError", async (event) => {
     const { xhr, requestConfig, elt, target } = event.detail;
@@ -158,8 +158,7 @@
     waiting.add(elt);
     const csrf = await ask();
     waiting.delete(elt);
-    declined = csrf === null;
-    if (declined || !elt.isConnected) return;
+    if (csrf === null || !elt.isConnected) return;
     const values = { ...Object.fromEntries(requestConfig.formData ?? []) };
     if ("csrfmiddlewaretoken" in values) values.csrfmiddlewaretoken = csrf;
     window.htmx.ajax(requestConfig.verb, requestConfig.path, { source: elt, target, values });

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from django.db import DatabaseError, InterfaceError, connection
 
@@ -58,5 +58,15 @@ def only_one() -> Iterator[bool]:
         yield mine
     finally:
         if mine:
-            with suppress(DatabaseError, InterfaceError), connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+            _give_back()
+
+
+def _give_back() -> None:
+    """A session that cannot, does not go back to the pool: there it would keep the lock, and nobody kept house."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+    except (DatabaseError, InterfaceError):
+        if connection.connection is not None:
+            connection.connection.close()
+        connection.close()

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from openfn_platform.common.ids import uuid7, uuid7_first
@@ -320,8 +320,22 @@ def test_only_one_process_keeps_house(world: World) -> None:
         with other.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_lock(4713)")
             assert cursor.fetchone()[0] is True
+            cursor.execute("SELECT pg_advisory_unlock(4713)")  # closing only gives it back to the pool
     finally:
         other.close()
+
+
+def test_who_cannot_give_the_house_back_does_not_keep_it(world: World) -> None:
+    """A session goes back to the pool as it is, and the next one who gets it must not be housekeeper for ever."""
+    with only_one() as mine:
+        assert mine
+        connection.set_autocommit(False)
+        with pytest.raises(DatabaseError), connection.cursor() as cursor:
+            cursor.execute("SELECT 1 / 0")  # from here on this session takes no statement
+    with only_one() as mine, connection.cursor() as cursor:
+        assert mine
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4713")
+        assert cursor.fetchone() == (1,)
 
 
 @pytest.mark.parametrize("days", [1, 90, 20_000])

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
+import hypothesis
 import pytest
 
 OF_A_SERVER = ("dbname", "user", "password", "host", "port")
@@ -49,6 +50,10 @@ def refuse_the_outside(event: str, arguments: tuple[object, ...]) -> None:
 sys.addaudithook(refuse_the_outside)
 
 
+# The suite tries the same examples each time, so that a failure is of the change that it judges. To look for new ones:
+# python3 manage.py test --fast --hypothesis-profile=default [paths]
+hypothesis.settings.register_profile("repeatable", derandomize=True, database=None)
+
 SLOW = ("faults", "flows", "local", "badinput", "matrix")
 BEFORE_THE_END = 0.85  # of all files; the quick ones that remain let both processes end together
 
@@ -70,7 +75,6 @@ def pytest_collection_finish() -> None:
     """Ten thousand tests and all that they import stay till the end: the garbage collector need not look at them."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(scope="session")

@@ -76,7 +76,7 @@ def _host(scheme: str, netloc: str) -> str:
 
 
 def _query(query: str) -> str:
+    """Ordered by name and then value; ordered as texts, `a-b=` would come before `a=`, as `-` does before `=`."""
     pairs = parse_qsl(query, keep_blank_values=True)
-    return "&".join(
-        sorted(f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in pairs)
-    )
+    quoted = sorted((quote(name, safe="-_.~"), quote(value, safe="-_.~")) for name, value in pairs)
+    return "&".join(f"{name}={value}" for name, value in quoted)

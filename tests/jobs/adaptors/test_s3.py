@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jobs.adaptors import registry
@@ -155,6 +155,7 @@ WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
     method=st.sampled_from(["GET", "PUT", "DELETE"]),
     token=st.sampled_from(["", "session-token/+="]),
 )
+@example(key="k", params={"part": "1", "part-number-marker": "2"}, content=b"", method="GET", token="")
 @settings(max_examples=80, deadline=None)
 def test_requests_are_signed_as_amazons_own_library_signs_them(key, params, content, method, token):
     from urllib.parse import quote, urlencode

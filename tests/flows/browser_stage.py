@@ -26,6 +26,7 @@ from typing import Any
 import httpx
 
 from openfn_platform.local.servers import temporary_servers
+from openfn_platform.workspace.editor_bundle import BundleNotBuilt, build
 from tests.faults.product import ROOT, Product, free_port
 
 PASSWORD = "tall-trees-by-the-lake-7"
@@ -139,6 +140,9 @@ class Stage:
 
 @contextmanager
 def stage_set() -> Iterator[Stage]:
+    with contextlib.suppress(BundleNotBuilt):  # without it there are plain text areas
+        # Before the server looks at what files there are: a script that another test makes meanwhile it would not have.
+        build(say=lambda _line: None)
     with (
         temporary_servers() as servers,
         tempfile.TemporaryDirectory(prefix="openfn-browser-", dir="/tmp") as name,

@@ -166,7 +166,7 @@ def module_keys(project: Project | uuid.UUID) -> list[str]:
 def jobs_using(module: LibraryModule) -> QuerySet[Job]:
     """Jobs whose live version speaks of the library and of this module."""
     speaks = Q(live_version__code__contains="library") & Q(live_version__code__regex=rf"\y{module.key}\y")
-    return Job.objects.filter(speaks, project_id=module.project_id, archived_at=None).order_by("name")
+    return Job.objects.filter(speaks, project_id=module.project_id, archived_at=None).order_by("name", "pk")
 
 
 def modules_using(module: LibraryModule) -> QuerySet[LibraryModule]:

@@ -37,7 +37,7 @@ def refuse_while_used(actor: Actor, credential: Credential, jobs: list[Job]) -> 
         return
     pks = [job.pk for job in jobs]
     seen = scoped(Job.objects.filter(pk__in=pks), as_actor(actor)).select_related("project")
-    names = [f"“{job.name}” ({job.project.name})" for job in seen.order_by("project__name", "name")]
+    names = [f"“{job.name}” ({job.project.name})" for job in seen.order_by("project__name", "name", "pk")]
     hidden = len(jobs) - len(names)
     if hidden:
         names.append(f"{hidden} in projects that you do not belong to")

@@ -76,7 +76,7 @@ class RelatedFilter(SelectFilter):
         project = current_project(request)
         if project is not None and self.of_project:
             rows = rows.filter(project=project)
-        return [(str(row.pk), str(row)) for row in rows.order_by("name")[:MOST_CHOICES]]
+        return [(str(row.pk), str(row)) for row in rows.order_by("name", "pk")[:MOST_CHOICES]]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         wanted = self.value()

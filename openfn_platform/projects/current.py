@@ -16,7 +16,7 @@ def projects_of(request: HttpRequest) -> list[Project]:
     """The projects that the person may see, loaded once for a request."""
     known = getattr(request, "_visible_projects", None)
     if known is None:
-        known = list(visible_projects(actor_of(request)).order_by("name"))
+        known = list(visible_projects(actor_of(request)).order_by("name", "pk"))
         request._visible_projects = known  # type: ignore[attr-defined]  # a request is where Django keeps such things
     return list(known)
 

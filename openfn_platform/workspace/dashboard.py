@@ -148,7 +148,7 @@ def projects_without_mail(request: HttpRequest) -> list[Project]:
     told = Membership.objects.filter(project=OuterRef("pk"), failure_mail=True, user__is_active=True)
     chosen = current_project(request)
     keys = [chosen.pk] if chosen else [each.pk for each in projects_of(request)]
-    return list(Project.objects.filter(pk__in=keys).exclude(Exists(told)).order_by("name")[:5])
+    return list(Project.objects.filter(pk__in=keys).exclude(Exists(told)).order_by("name", "pk")[:5])
 
 
 def _may_edit(request: HttpRequest, projects: list[Project]) -> bool:

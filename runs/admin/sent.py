@@ -155,7 +155,7 @@ class SentAdmin(HistoryAdmin):
             JobConnection.objects.filter(project__in=projects).order_by().values_list("alias", flat=True)
         )
         names = {*aliases.distinct()[:MOST_CHOICES], "http", asked.given.get("connection", "http")}
-        jobs = Job.objects.filter(project__in=projects).order_by("name").values_list("pk", "name")
+        jobs = Job.objects.filter(project__in=projects).order_by("name", "pk").values_list("pk", "name")
         ranges = [
             {
                 "title": title,

@@ -87,7 +87,7 @@ def startable_jobs(*, project_id: uuid.UUID, on: bool) -> list[Job]:
     rows = Job.objects.filter(project_id=project_id, archived_at=None, live_version__isnull=False)
     if on:
         rows = rows.exclude(state=JobState.OFF)
-    return list(rows.select_related("workflow").order_by("workflow__name", "name")[:MOST_JOBS])
+    return list(rows.select_related("workflow").order_by("workflow__name", "name", "pk")[:MOST_JOBS])
 
 
 # --- payloads -------------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ def memory_of(run: Run) -> Memory | None:
 def matched_triggers(*, run: Run) -> list[Trigger]:
     """Which triggers started it; several may have named the job for one message."""
     ids: Sequence[uuid.UUID] = run.matched_triggers or ([run.trigger_id] if run.trigger_id else [])
-    return list(Trigger.objects.filter(pk__in=ids, project_id=run.project_id).order_by("name"))
+    return list(Trigger.objects.filter(pk__in=ids, project_id=run.project_id).order_by("name", "pk"))
 
 
 def code_of(run: Run) -> str | None:

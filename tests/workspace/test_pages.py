@@ -185,6 +185,19 @@ def test_a_get_never_does_anything(stage: Stage) -> None:
         }
 
 
+def test_the_picture_of_a_workflow_stays_as_it_is_where_names_are_equal(stage: Stage) -> None:
+    """A row that was written again lies elsewhere in its table; nobody's picture may jump for that."""
+    workflow = stage.job.workflow
+    for model in (Job, Trigger):
+        model.objects.filter(workflow=workflow).update(name="The same")
+    client, url = at(stage.cast.editor), page("jobs_workflow_change", workflow.pk)
+    before = client.get(url).context["picture"]
+    for model in (Job, Trigger):
+        first = model.objects.filter(workflow=workflow).earliest("pk")
+        model.objects.filter(pk=first.pk).update(key="another")
+        assert client.get(url).context["picture"] == before
+
+
 def test_pages_ask_the_database_no_more_when_there_is_more(stage: Stage) -> None:
     client = at(stage.cast.editor)
     urls = [*list_pages(), page("jobs_workflow_change", stage.job.workflow_id)]

@@ -111,7 +111,7 @@ class InboxAdmin(ScopedAdmin):
             projects = self.projects_for(request, Role.ADMIN)
             field.queryset = Trigger.objects.filter(
                 project__in=projects, kind=TriggerKind.MESSAGE, archived_at=None
-            ).order_by("name")
+            ).order_by("name", "pk")
             field.required = True
             field.help_text = (
                 "Every project has an inbox for all its triggers; another one is for one trigger."

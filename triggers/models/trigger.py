@@ -129,6 +129,7 @@ class TriggerJob(Row):
 
     class Meta:
         db_table = "trigger_job"
+        ordering = ["id"]
         constraints = [models.UniqueConstraint(fields=["trigger", "job"], name="trigger_job_once")]
 
     def __str__(self) -> str:

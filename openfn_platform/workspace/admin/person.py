@@ -55,27 +55,27 @@ def hanging_on(person: User) -> list[Hanging]:
     invitations = Invitation.objects.filter(invited_by=person, accepted_at=None, revoked_at=None)
     found = [
         _some(
-            memberships.order_by("project__name"), "projects_membership",
+            memberships.order_by("project__name", "pk"), "projects_membership",
             title="Memberships", then="They stay, and count for nothing while the person is switched off.",
             text=lambda row: f"{row.project} · {row.role}{_alone(row)}",
         ),
         _some(
-            memberships.filter(failure_mail=True).order_by("project__name"), "projects_membership",
+            memberships.filter(failure_mail=True).order_by("project__name", "pk"), "projects_membership",
             title="Mails on failure", then="Nobody gets them in place of this person: see that somebody else does.",
             text=lambda row: str(row.project),
         ),
         _some(
-            tokens.order_by("name"), "projects_apitoken",
+            tokens.order_by("name", "pk"), "projects_apitoken",
             title="API tokens made", then="They go on working: they belong to the project. Revoke those that the person may still hold.",
             text=lambda row: f"{row.name} · {row.project}",
         ),
         _some(
-            credentials.order_by("name"), "jobs_credential",
+            credentials.order_by("name", "pk"), "jobs_credential",
             title="Credentials made", then="They go on working. Where the log-in at the partner system is the person’s own, put another in its place.",
             text=lambda row: f"{row.name} · {row.project}",
         ),
         _some(
-            jobs.order_by("name"), "jobs_job",
+            jobs.order_by("name", "pk"), "jobs_job",
             title="Live jobs written", then="They go on running.",
             text=lambda row: f"{row.name} · {row.project}",
         ),

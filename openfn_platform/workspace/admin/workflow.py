@@ -116,14 +116,14 @@ def picture_of(workflow: Workflow) -> Picture:
         Job.objects.filter(workflow=workflow, archived_at=None)
         .annotate(last_state=Subquery(newest))
         .select_related("live_version")
-        .order_by("name")
+        .order_by("name", "pk")
     )
     # Flows into this workflow may come from elsewhere; those out of it belong to the other's picture.
     triggers = list(
         Trigger.objects.filter(workflow=workflow, archived_at=None)
         .select_related("upstream", "project")
         .prefetch_related("trigger_jobs")
-        .order_by("name")
+        .order_by("name", "pk")
     )
     here = {job.pk for job in jobs}
     nodes = [_job_node(job) for job in jobs]

@@ -249,7 +249,7 @@ def usable_credentials(project: Project) -> QuerySet[ProjectCredential]:
     return (
         ProjectCredential.objects.filter(project=project, ended_at=None, credential__archived_at=None)
         .select_related("credential")
-        .order_by("credential__name")
+        .order_by("credential__name", "pk")
     )
 
 

@@ -99,7 +99,7 @@ class TriggerForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.workflow = workflow
         jobs: Any = self.fields["jobs"]
-        jobs.queryset = Job.objects.filter(workflow=workflow, archived_at=None).order_by("name")
+        jobs.queryset = Job.objects.filter(workflow=workflow, archived_at=None).order_by("name", "pk")
 
     @property
     def main_fields(self) -> list[forms.BoundField]:
@@ -245,7 +245,7 @@ class FlowForm(TriggerForm):
         upstream.queryset = (
             Job.objects.filter(project=self.workflow.project_id, archived_at=None)
             .select_related("workflow")
-            .order_by("workflow__name", "name")
+            .order_by("workflow__name", "name", "pk")
         )
         upstream.label_from_instance = self._label
 

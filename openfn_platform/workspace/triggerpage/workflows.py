@@ -24,4 +24,4 @@ def workflow_seen(request: HttpRequest, key: str) -> Workflow | None:
 def workflows_edited(model_admin: Any, request: HttpRequest) -> list[Workflow]:
     projects = model_admin.projects_for(request, Role.EDITOR)
     rows = Workflow.objects.filter(archived_at=None, project__in=projects)
-    return list(rows.select_related("project").order_by("project__name", "name"))
+    return list(rows.select_related("project").order_by("project__name", "name", "pk"))

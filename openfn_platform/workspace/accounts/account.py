@@ -181,7 +181,9 @@ def second_factor(request: HttpRequest) -> HttpResponse:
 
 def _waiting_projects(person: User) -> list[str]:
     rows = person.memberships.filter(project__mfa_required=True, project__archived_at=None)
-    return [str(name) for name in rows.order_by("project__name", "pk").values_list("project__name", flat=True)]
+    return [
+        str(name) for name in rows.order_by("project__name", "pk").values_list("project__name", flat=True)
+    ]
 
 
 def _codes_page(request: HttpRequest, codes: list[str]) -> HttpResponse:

@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -333,15 +333,23 @@ def database_away(servers: Servers, how: str) -> Iterator[None]:
         yield
         servers.postgres.start()
         return
-    frozen = [servers.postgres.pid, *descendants(servers.postgres.pid)]
-    for pid in frozen:
-        os.kill(pid, signal.SIGSTOP)
+    server, frozen = servers.postgres.pid, []
     try:
+        frozen = _signal(signal.SIGSTOP, [server])  # from here on it makes no more of them
+        frozen += _signal(signal.SIGSTOP, descendants(server))
         yield
     finally:
-        for pid in frozen:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
+        _signal(signal.SIGCONT, frozen)
+
+
+def _signal(number: signal.Signals, pids: Iterable[int]) -> list[int]:
+    """Those that were still there: a session may end at any time."""
+    there = []
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+            there.append(pid)
+    return there
 
 
 def redis_of(servers: Servers) -> redis.Redis:

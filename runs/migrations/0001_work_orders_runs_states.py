@@ -164,6 +164,22 @@ class Migration(migrations.Migration):
             options={
                 "db_table": "incident",
                 "ordering": ["-opened_at"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("project", "id"), name="incident_project_id_unique"),
+                    models.UniqueConstraint(
+                        condition=models.Q(("closed_at__isnull", True)),
+                        fields=("project", "fingerprint"),
+                        name="incident_one_open",
+                        nulls_distinct=False,
+                    ),
+                ],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("closed_at", None)),
+                        fields=["next_reminder_at"],
+                        name="incident_reminders",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
@@ -230,6 +246,10 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name_plural": "memories",
                 "db_table": "memory",
+                "constraints": [
+                    models.UniqueConstraint(fields=("project", "id"), name="memory_project_id_unique"),
+                    models.UniqueConstraint(fields=("trigger", "job"), name="memory_once"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -297,6 +317,17 @@ class Migration(migrations.Migration):
             options={
                 "db_table": "notification",
                 "ordering": ["-id"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("kind", "cause", "recipient"), name="notification_once")
+                ],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "waiting")),
+                        fields=["next_try_at"],
+                        name="notification_due",
+                    ),
+                    models.Index(fields=["recipient", "-sent_at"], name="notification_sent_to"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -361,6 +392,12 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "state",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("kind__in", ["input", "final", "partial", "memory", "saved"])),
+                        name="state_kind_known",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
@@ -616,6 +653,115 @@ class Migration(migrations.Migration):
             options={
                 "db_table": "run",
                 "ordering": ["-id"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("project", "id"), name="run_project_id_unique"),
+                    models.UniqueConstraint(
+                        condition=models.Q(("parent__isnull", False), ("retry_of__isnull", True)),
+                        fields=("parent", "trigger", "job"),
+                        name="run_follow_up_once",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("retry_kind", "auto")),
+                        fields=("retry_of",),
+                        name="run_one_automatic_retry",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "state__in",
+                                [
+                                    "available",
+                                    "claimed",
+                                    "started",
+                                    "success",
+                                    "failed",
+                                    "crashed",
+                                    "killed",
+                                    "exception",
+                                    "cancelled",
+                                    "skipped",
+                                    "lost",
+                                ],
+                            )
+                        ),
+                        name="run_state_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state__in", ["claimed", "started"]), _negated=True),
+                            models.Q(("lease_until__isnull", False), ("token__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="run_held_with_token_and_lease",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("state__in", ["available", "claimed", "started"]),
+                            ("finished_at__isnull", False),
+                            _connector="OR",
+                        ),
+                        name="run_final_has_an_end",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("attempt__gte", 1)), name="run_attempt_from_one"
+                    ),
+                ],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "available")),
+                        fields=["project", "priority", "run_at", "lane"],
+                        name="run_queue",
+                    ),
+                    models.Index(
+                        condition=models.Q(("state", "available")),
+                        fields=["project", "job", "priority", "run_at", "lane"],
+                        name="run_queue_of_job",
+                    ),
+                    models.Index(
+                        condition=models.Q(("state", "available")),
+                        fields=["project", "job", "lane"],
+                        name="run_lane",
+                    ),
+                    models.Index(
+                        condition=models.Q(("state__in", ["claimed", "started"])),
+                        fields=["project", "job"],
+                        name="run_active",
+                    ),
+                    models.Index(
+                        condition=models.Q(("state__in", ["claimed", "started"])),
+                        fields=["lease_until"],
+                        name="run_lease",
+                    ),
+                    models.Index(
+                        condition=models.Q(("parent__isnull", False)), fields=["parent"], name="run_parent"
+                    ),
+                    models.Index(
+                        condition=models.Q(("retry_of__isnull", False)),
+                        fields=["retry_of"],
+                        name="run_retry_of",
+                    ),
+                    models.Index(
+                        condition=models.Q(("root__isnull", False)), fields=["root"], name="run_root"
+                    ),
+                    models.Index(
+                        condition=models.Q(("trigger__isnull", False)),
+                        fields=["trigger", "-id"],
+                        name="run_trigger",
+                    ),
+                    models.Index(
+                        condition=models.Q(("incident__isnull", False)),
+                        fields=["incident"],
+                        name="run_incident",
+                    ),
+                    models.Index(fields=["job", "-id"], name="run_job_newest"),
+                    models.Index(
+                        condition=models.Q(
+                            ("state__in", ["failed", "crashed", "killed", "exception", "lost"])
+                        ),
+                        fields=["project", "-id"],
+                        name="run_failures",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -803,6 +949,41 @@ class Migration(migrations.Migration):
             options={
                 "db_table": "work_order",
                 "ordering": ["-id"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("project", "id"), name="work_order_project_id_unique"),
+                    models.UniqueConstraint(
+                        condition=models.Q(("message__isnull", False), ("resend_of__isnull", True)),
+                        fields=("message", "workflow"),
+                        name="work_order_once_per_message",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("resend_of__isnull", True), ("slot__isnull", False)),
+                        fields=("slot",),
+                        name="work_order_once_per_slot",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("state__in", ["pending", "running", "success", "failed", "cancelled"])
+                        ),
+                        name="work_order_state_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("cause__in", ["message", "slot", "manual", "api", "trial"])),
+                        name="work_order_cause_known",
+                    ),
+                ],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("message__isnull", False)),
+                        fields=["message"],
+                        name="work_order_message",
+                    ),
+                    models.Index(
+                        condition=models.Q(("resend_of__isnull", False)),
+                        fields=["resend_of"],
+                        name="work_order_resends",
+                    ),
+                ],
             },
         ),
         migrations.AddField(
@@ -881,6 +1062,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "once_mark",
+                "constraints": [
+                    models.UniqueConstraint(fields=("work_order", "job", "key"), name="once_mark_once")
+                ],
             },
         ),
         migrations.CreateModel(
@@ -969,190 +1153,8 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.AddIndex(
-            model_name="incident",
-            index=models.Index(
-                condition=models.Q(("closed_at", None)),
-                fields=["next_reminder_at"],
-                name="incident_reminders",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="incident",
-            constraint=models.UniqueConstraint(fields=("project", "id"), name="incident_project_id_unique"),
-        ),
-        migrations.AddConstraint(
-            model_name="incident",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("closed_at__isnull", True)),
-                fields=("project", "fingerprint"),
-                name="incident_one_open",
-                nulls_distinct=False,
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="notification",
-            index=models.Index(
-                condition=models.Q(("state", "waiting")), fields=["next_try_at"], name="notification_due"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="notification",
-            index=models.Index(fields=["recipient", "-sent_at"], name="notification_sent_to"),
-        ),
-        migrations.AddConstraint(
-            model_name="notification",
-            constraint=models.UniqueConstraint(
-                fields=("kind", "cause", "recipient"), name="notification_once"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="state",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("kind__in", ["input", "final", "partial", "memory", "saved"])),
-                name="state_kind_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="memory",
-            constraint=models.UniqueConstraint(fields=("project", "id"), name="memory_project_id_unique"),
-        ),
-        migrations.AddConstraint(
-            model_name="memory",
-            constraint=models.UniqueConstraint(fields=("trigger", "job"), name="memory_once"),
-        ),
-        migrations.AddIndex(
-            model_name="workorder",
-            index=models.Index(
-                condition=models.Q(("message__isnull", False)), fields=["message"], name="work_order_message"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="workorder",
-            index=models.Index(
-                condition=models.Q(("resend_of__isnull", False)),
-                fields=["resend_of"],
-                name="work_order_resends",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="workorder",
-            constraint=models.UniqueConstraint(fields=("project", "id"), name="work_order_project_id_unique"),
-        ),
-        migrations.AddConstraint(
-            model_name="workorder",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("message__isnull", False), ("resend_of__isnull", True)),
-                fields=("message", "workflow"),
-                name="work_order_once_per_message",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="workorder",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("resend_of__isnull", True), ("slot__isnull", False)),
-                fields=("slot",),
-                name="work_order_once_per_slot",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="workorder",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("state__in", ["pending", "running", "success", "failed", "cancelled"])),
-                name="work_order_state_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="workorder",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("cause__in", ["message", "slot", "manual", "api", "trial"])),
-                name="work_order_cause_known",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="run",
-            index=models.Index(
-                condition=models.Q(("state", "available")),
-                fields=["project", "priority", "run_at", "lane"],
-                name="run_queue",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="run",
-            index=models.Index(
-                condition=models.Q(("state", "available")),
-                fields=["project", "job", "priority", "run_at", "lane"],
-                name="run_queue_of_job",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="run",
-            index=models.Index(
-                condition=models.Q(("state", "available")), fields=["project", "job", "lane"], name="run_lane"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="run",
-            index=models.Index(
-                condition=models.Q(("state__in", ["claimed", "started"])),
-                fields=["project", "job"],
-                name="run_active",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="run",
-            index=models.Index(
-                condition=models.Q(("state__in", ["claimed", "started"])),
-                fields=["lease_until"],
-                name="run_lease",
-            ),
-        ),
-        migrations.AddIndex(
             model_name="run",
             index=models.Index(fields=["work_order"], name="run_work_order"),
-        ),
-        migrations.AddIndex(
-            model_name="run",
-            index=models.Index(
-                condition=models.Q(("parent__isnull", False)), fields=["parent"], name="run_parent"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="run",
-            index=models.Index(
-                condition=models.Q(("retry_of__isnull", False)), fields=["retry_of"], name="run_retry_of"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="run",
-            index=models.Index(condition=models.Q(("root__isnull", False)), fields=["root"], name="run_root"),
-        ),
-        migrations.AddIndex(
-            model_name="run",
-            index=models.Index(
-                condition=models.Q(("trigger__isnull", False)), fields=["trigger", "-id"], name="run_trigger"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="run",
-            index=models.Index(
-                condition=models.Q(("incident__isnull", False)), fields=["incident"], name="run_incident"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="run",
-            index=models.Index(fields=["job", "-id"], name="run_job_newest"),
-        ),
-        migrations.AddIndex(
-            model_name="run",
-            index=models.Index(
-                condition=models.Q(("state__in", ["failed", "crashed", "killed", "exception", "lost"])),
-                fields=["project", "-id"],
-                name="run_failures",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="run",
-            constraint=models.UniqueConstraint(fields=("project", "id"), name="run_project_id_unique"),
         ),
         migrations.AddConstraint(
             model_name="run",
@@ -1161,77 +1163,5 @@ class Migration(migrations.Migration):
                 fields=("work_order", "job"),
                 name="run_once_per_work_order",
             ),
-        ),
-        migrations.AddConstraint(
-            model_name="run",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("parent__isnull", False), ("retry_of__isnull", True)),
-                fields=("parent", "trigger", "job"),
-                name="run_follow_up_once",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="run",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("retry_kind", "auto")),
-                fields=("retry_of",),
-                name="run_one_automatic_retry",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="run",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    (
-                        "state__in",
-                        [
-                            "available",
-                            "claimed",
-                            "started",
-                            "success",
-                            "failed",
-                            "crashed",
-                            "killed",
-                            "exception",
-                            "cancelled",
-                            "skipped",
-                            "lost",
-                        ],
-                    )
-                ),
-                name="run_state_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="run",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("state__in", ["claimed", "started"]), _negated=True),
-                    models.Q(("lease_until__isnull", False), ("token__isnull", False)),
-                    _connector="OR",
-                ),
-                name="run_held_with_token_and_lease",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="run",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("state__in", ["available", "claimed", "started"]),
-                    ("finished_at__isnull", False),
-                    _connector="OR",
-                ),
-                name="run_final_has_an_end",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="run",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("attempt__gte", 1)), name="run_attempt_from_one"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="oncemark",
-            constraint=models.UniqueConstraint(fields=("work_order", "job", "key"), name="once_mark_once"),
         ),
     ]

@@ -118,6 +118,9 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "inboxes",
                 "db_table": "inbox",
                 "ordering": ["name"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("project", "id"), name="inbox_project_id_unique")
+                ],
             },
         ),
         migrations.CreateModel(
@@ -196,6 +199,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "refusal",
+                "indexes": [models.Index(fields=["inbox", "-id"], name="refusal_newest")],
             },
         ),
         migrations.CreateModel(
@@ -224,6 +228,11 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "refusal_count",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("inbox", "hour", "status", "code"), name="refusal_count_once"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
@@ -394,6 +403,45 @@ class Migration(migrations.Migration):
             options={
                 "db_table": "trigger",
                 "ordering": ["name"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("project", "id"), name="trigger_project_id_unique"),
+                    models.UniqueConstraint(fields=("workflow", "key"), name="trigger_key_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(("kind__in", ["message", "schedule", "flow"])),
+                        name="trigger_kind_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("kind", "schedule"), _negated=True),
+                            ("schedule_kind__in", ["cron", "every", "once"]),
+                            _connector="OR",
+                        ),
+                        name="trigger_schedule_says_which",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("kind", "flow"), _negated=True),
+                            ("event__in", ["success", "failure", "completion"]),
+                            _connector="OR",
+                        ),
+                        name="trigger_flow_says_event",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("kind", "flow"), ("upstream_scope", "job"), _negated=True),
+                            ("upstream__isnull", False),
+                            _connector="OR",
+                        ),
+                        name="trigger_flow_says_upstream",
+                    ),
+                ],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("enabled", True), ("kind", "schedule")),
+                        fields=["next_slot_at"],
+                        name="trigger_due",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
@@ -443,6 +491,14 @@ class Migration(migrations.Migration):
             options={
                 "db_table": "slot",
                 "ordering": ["-at"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("project", "id"), name="slot_project_id_unique"),
+                    models.UniqueConstraint(fields=("trigger", "at"), name="slot_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(("state__in", ["due", "fired", "skipped"])),
+                        name="slot_state_known",
+                    ),
+                ],
             },
         ),
         migrations.AddField(
@@ -502,6 +558,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "trigger_job",
+                "constraints": [models.UniqueConstraint(fields=("trigger", "job"), name="trigger_job_once")],
             },
         ),
         migrations.AddField(
@@ -546,6 +603,9 @@ class Migration(migrations.Migration):
             options={
                 "db_table": "trigger_revision",
                 "ordering": ["-number"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("trigger", "number"), name="trigger_revision_once")
+                ],
             },
         ),
         migrations.CreateModel(
@@ -643,34 +703,6 @@ class Migration(migrations.Migration):
             model_name="message",
             constraint=models.UniqueConstraint(fields=("project", "id"), name="message_project_id_unique"),
         ),
-        migrations.AddIndex(
-            model_name="refusal",
-            index=models.Index(fields=["inbox", "-id"], name="refusal_newest"),
-        ),
-        migrations.AddConstraint(
-            model_name="refusalcount",
-            constraint=models.UniqueConstraint(
-                fields=("inbox", "hour", "status", "code"), name="refusal_count_once"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="slot",
-            constraint=models.UniqueConstraint(fields=("project", "id"), name="slot_project_id_unique"),
-        ),
-        migrations.AddConstraint(
-            model_name="slot",
-            constraint=models.UniqueConstraint(fields=("trigger", "at"), name="slot_once"),
-        ),
-        migrations.AddConstraint(
-            model_name="slot",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("state__in", ["due", "fired", "skipped"])), name="slot_state_known"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="inbox",
-            constraint=models.UniqueConstraint(fields=("project", "id"), name="inbox_project_id_unique"),
-        ),
         migrations.AddConstraint(
             model_name="inbox",
             constraint=models.UniqueConstraint(
@@ -678,68 +710,5 @@ class Migration(migrations.Migration):
                 fields=("project",),
                 name="inbox_one_for_the_project",
             ),
-        ),
-        migrations.AddConstraint(
-            model_name="triggerjob",
-            constraint=models.UniqueConstraint(fields=("trigger", "job"), name="trigger_job_once"),
-        ),
-        migrations.AddIndex(
-            model_name="trigger",
-            index=models.Index(
-                condition=models.Q(("enabled", True), ("kind", "schedule")),
-                fields=["next_slot_at"],
-                name="trigger_due",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="trigger",
-            constraint=models.UniqueConstraint(fields=("project", "id"), name="trigger_project_id_unique"),
-        ),
-        migrations.AddConstraint(
-            model_name="trigger",
-            constraint=models.UniqueConstraint(fields=("workflow", "key"), name="trigger_key_once"),
-        ),
-        migrations.AddConstraint(
-            model_name="trigger",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("kind__in", ["message", "schedule", "flow"])), name="trigger_kind_known"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="trigger",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("kind", "schedule"), _negated=True),
-                    ("schedule_kind__in", ["cron", "every", "once"]),
-                    _connector="OR",
-                ),
-                name="trigger_schedule_says_which",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="trigger",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("kind", "flow"), _negated=True),
-                    ("event__in", ["success", "failure", "completion"]),
-                    _connector="OR",
-                ),
-                name="trigger_flow_says_event",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="trigger",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("kind", "flow"), ("upstream_scope", "job"), _negated=True),
-                    ("upstream__isnull", False),
-                    _connector="OR",
-                ),
-                name="trigger_flow_says_upstream",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="triggerrevision",
-            constraint=models.UniqueConstraint(fields=("trigger", "number"), name="trigger_revision_once"),
         ),
     ]

@@ -99,6 +99,12 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "user_account",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("email", django.db.models.functions.text.Lower("email"))),
+                        name="user_email_in_small_letters",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
@@ -340,6 +346,13 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "membership",
+                "constraints": [
+                    models.UniqueConstraint(fields=("project", "user"), name="membership_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(("role__in", ["viewer", "operator", "editor", "admin", "owner"])),
+                        name="membership_role_known",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -389,6 +402,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name_plural": "audit entries",
                 "db_table": "audit_entry",
+                "indexes": [models.Index(fields=["project", "-id"], name="audit_project_newest")],
             },
         ),
         migrations.AddField(
@@ -397,28 +411,6 @@ class Migration(migrations.Migration):
             field=models.ForeignKey(
                 on_delete=django.db.models.deletion.CASCADE, related_name="tokens", to="projects.project"
             ),
-        ),
-        migrations.AddConstraint(
-            model_name="user",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("email", django.db.models.functions.text.Lower("email"))),
-                name="user_email_in_small_letters",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="membership",
-            constraint=models.UniqueConstraint(fields=("project", "user"), name="membership_once"),
-        ),
-        migrations.AddConstraint(
-            model_name="membership",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("role__in", ["viewer", "operator", "editor", "admin", "owner"])),
-                name="membership_role_known",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="auditentry",
-            index=models.Index(fields=["project", "-id"], name="audit_project_newest"),
         ),
         migrations.AddConstraint(
             model_name="apitoken",

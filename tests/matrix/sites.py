@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,11 +34,13 @@ class Site:
         return file == self.file and self.first <= line <= self.last
 
 
-def sites() -> list[Site]:
+@cache
+def sites() -> tuple[Site, ...]:
     found = []
     for source in SOURCES:
         for path in (CHECKOUT / source).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text())):
+            text = path.read_text()
+            for node in ast.walk(ast.parse(text)) if "scoped(" in text else ():
                 if (
                     isinstance(node, ast.Call)
                     and isinstance(node.func, ast.Name)
@@ -45,7 +48,7 @@ def sites() -> list[Site]:
                 ):
                     name = str(path.relative_to(CHECKOUT))
                     found.append(Site(name, node.lineno, node.end_lineno or node.lineno))
-    return sorted(found)
+    return tuple(sorted(found))
 
 
 @dataclass

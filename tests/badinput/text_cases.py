@@ -55,6 +55,16 @@ def odd_lines(scene: Scene) -> None:
     LogLine.objects.bulk_create(rows)
 
 
+def odd_addresses(scene: Scene) -> None:
+    """The web server's log has a line for each that says what was asked for, and none that somebody made up."""
+    for path in ("/inbox/%1b%5b2J%0d%0aINFO%20forged", "/api/v1/%1b%5d0;title%07%0aINFO%20forged%c2%9b"):
+        scene.refused(scene.inbox(b"{}", path=path), 404)
+    log = scene.server.log.read_text("utf-8")
+    assert log.count("INFO forged") == 2
+    assert not any(line.startswith("INFO") for line in log.splitlines())
+    assert not any((each < " " and each not in "\n\t") or "\x7f" <= each < "\xa0" for each in log)
+
+
 def endless_lines(scene: Scene) -> None:
     """Ten megabytes in one line, a million lines: cut, and said so."""
     lines, _ = collect([b"x" * 1_000_000] * 10)
@@ -157,6 +167,7 @@ def recipients(scene: Scene) -> None:
 
 CASES: dict[str, Ask] = {
     "62 codes for terminals": odd_lines,
+    "62 codes for terminals in an address": odd_addresses,
     "63 line breaks in a subject": subjects("\nBcc: x@evil.example", "\r\nBcc: x@evil.example", "\r"),
     "64 other breaks in a subject": subjects(
         "\x0b", "\u2028", "\u2029", "\x85", "\x00".replace("\x00", "\x1f"), "x" * 110

@@ -38,6 +38,7 @@ class Answer:
 @dataclass(frozen=True)
 class Server:
     port: int
+    log: Path
 
     def link(self, seconds: float = 15) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=seconds)
@@ -117,7 +118,7 @@ def served(url: str, log: Path) -> Iterator[Server]:
         )
         try:
             _wait(process, port, log)
-            yield Server(port)
+            yield Server(port, log)
         finally:
             process.terminate()
             try:

@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import hmac
+import re
 import time
 import uuid
 from datetime import timedelta
@@ -13,6 +14,9 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from openfn_platform.projects.models import Scope
@@ -96,6 +100,22 @@ def test_what_opens_one_inbox_opens_no_other(server: Server, shut: World):
     inbox_password_add(inbox=shut.inbox, name="x", username="odk", by=shut.owner)
     assert code(server.post(address(shut), GOOD, **basic("odk", made))) == "not_authenticated"
     assert code(server.post(address(shut), GOOD, **signed(secret_of(neighbour)))) == "wrong_signature"
+
+
+def test_whose_key_a_wrong_one_is_cannot_be_told_from_what_is_done_about_it(shut: World):
+    """The statements, their values left out, because a clock on a busy machine tells less: none, one that nobody has,
+    a neighbour's."""
+    neighbour = World()
+    wrong = ({}, {"x-api-key": "nobody-has-this-one"}, {"x-api-key": neighbour.key()})
+
+    def done(headers: dict[str, str]) -> list[str]:
+        with CaptureQueriesContext(connection) as asked:
+            answer = Client().post(address(shut), GOOD, content_type="application/json", headers=headers)
+        assert answer.status_code == 401
+        return [re.sub(r"'[^']*'|\d+", "", each["sql"]) for each in asked.captured_queries]
+
+    done({})  # from now on the inbox is known
+    assert [done(headers) for headers in wrong] == [done({})] * len(wrong)
 
 
 def test_what_has_expired_or_was_revoked_opens_nothing_and_says_which(server: Server, shut: World):

@@ -109,7 +109,7 @@ class Client:
         return self._connection.post(self._connection.api(path), data, params=params).body
 
     @operation(
-        example='commcare.submit({"@xmlns": xmlns, "name": "Ama", "case": block}, key=run.idempotency_key)',
+        example='commcare.submit({"@xmlns": xmlns, "name": "Ama", "case": block}, key=f"visit {visit}")',
         writes=True,
     )
     def submit(
@@ -123,15 +123,14 @@ class Client:
         """Submit a form; answers `{instance_id, nature, message}`.
 
         `@name` is an attribute. The form gets an `instanceID` made from `key`, or the one that its `meta` names: a
-        form that comes twice with the same ID replaces itself, so it is sent again when the answer got lost.
-        Without either the run's own key is used, which is the same over every attempt. XML given as text goes as it
-        is. `openrosa="3.0"` asks for the answers of that version, as phones do.
+        form that comes twice with the same ID replaces itself, so it is sent again when the answer got lost, and
+        each form needs a key of its own. Without either the ID is made from the run's own key, which is the same over
+        every attempt, and from all that is in the form: give a key if that holds the time of sending. XML given as
+        text goes as it is. `openrosa="3.0"` asks for the answers of that version, as phones do.
         """
         if isinstance(data, str):
             return self._submitted(data.encode("utf-8"), instance=forms.instance_of(data), openrosa=openrosa)
-        known = (data.get("meta") or {}).get("instanceID")
-        seed = key or self._context.idempotency_key
-        instance = known or (forms.instance_id(f"{seed}:{data.get('@xmlns', '')}") if seed else "")
+        instance = (data.get("meta") or {}).get("instanceID") or self._instance(data, key=key, root=root)
         content = forms.build(forms.with_meta(data, instance=instance) if instance else data, root=root)
         return self._submitted(content, instance=instance, openrosa=openrosa)
 
@@ -265,6 +264,15 @@ class Client:
         return repr(self._connection)
 
     # ---- inside
+
+    def _instance(self, data: dict[str, Any], *, key: str | None, root: str) -> str:
+        if key:
+            return forms.instance_id(f"{key}:{data.get('@xmlns', '')}")
+        if not self._context.idempotency_key:
+            return ""
+        # A run submits many forms, and one must not take the place of another.
+        content = forms.build(data, root=root).decode("utf-8")
+        return forms.instance_id(f"{self._context.idempotency_key}:{content}")
 
     def _submitted(self, content: bytes, *, instance: str, openrosa: str | None) -> dict[str, Any]:
         app = f"{self._connection.app_id}/" if self._connection.app_id else ""

@@ -78,6 +78,15 @@ def test_a_form_whose_answer_got_lost_is_sent_again_and_is_there_once(connect, s
     assert len(forms_of(commcare)) == 1
 
 
+def test_forms_of_one_run_without_keys_do_not_replace_each_other(connect):
+    commcare = connect(idempotency_key="cause-1")
+    first, second = (commcare.submit(visit() | {"weight": weight}) for weight in (61, 62))
+    assert first["instance_id"] != second["instance_id"]
+    again = connect(idempotency_key="cause-1").submit(visit() | {"weight": 61})  # the next attempt of the run
+    assert again["instance_id"] == first["instance_id"]
+    assert sorted(each["form"]["weight"] for each in forms_of(commcare)) == ["61", "62"]
+
+
 def test_a_form_in_xml_goes_as_it_is_and_is_repeated_only_if_it_names_itself(commcare, standin):
     standin.faults(
         {"match": {"path_regex": "/receiver/"}, "times": 2, "action": {"drop_after_processing": True}}

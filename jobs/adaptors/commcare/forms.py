@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element, ParseError, SubElement, tostring
 from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 
-from jobs.adaptors.errors import ValidationError
+from jobs.adaptors.errors import AdaptorError, ValidationError
 
 CASES = "http://commcarehq.org/case/transaction/v2"
 META = "http://openrosa.org/jr/xforms"
@@ -82,7 +82,9 @@ def judged(text: str, *, status: int) -> dict[str, Any]:
     try:
         root = ElementTree.fromstring(text)
     except (ParseError, DefusedXmlException, ValueError):
-        return {"nature": "", "message": text.strip()[:500]}
+        raise _no_receipt(text, status) from None
+    if root.tag.rpartition("}")[2] != "OpenRosaResponse":
+        raise _no_receipt(text, status)
     found = next((each for each in root.iter() if each.tag.rpartition("}")[2] == "message"), None)
     nature = (found.get("nature") or "") if found is not None else ""
     said = " ".join((found.text or "").split()) if found is not None else ""
@@ -91,6 +93,17 @@ def judged(text: str, *, status: int) -> dict[str, Any]:
             f"CommCare: {said or 'the form was not processed'}", status=status, body=text, sent=False
         )
     return {"nature": nature, "message": said}
+
+
+def _no_receipt(text: str, status: int) -> AdaptorError:
+    """A log-in page or a proxy says 200 as well, and no form has arrived then."""
+    return AdaptorError(
+        "CommCare did not answer the form with a receipt.",
+        status=status,
+        body=text[:2000],
+        hint="Is the address right, or does a log-in page or a proxy stand in between?",
+        sent=True,
+    )
 
 
 def _fill(element: Element, value: Any) -> None:

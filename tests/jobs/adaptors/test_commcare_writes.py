@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from jobs.adaptors.errors import Timeout, Unavailable, ValidationError
+from jobs.adaptors.errors import AdaptorError, Timeout, Unavailable, ValidationError
 from openfn_platform.demo.standins.commcare.seeds import APP, NEEMA
 from openfn_platform.demo.standins.process import Standin
 from tests.jobs.adaptors.commcare_partner import NOBODY, VILLAGES, XMLNS, as_new, connecting, visit
@@ -121,6 +121,14 @@ def test_a_form_that_is_no_xml_raises_and_is_not_sent_again(commcare, standin):
         commcare.submit("<data><meta><instanceID>a</instanceID></meta>")
     assert caught.value.status == 500
     assert len(standin.log(path="/receiver/")) == 1
+
+
+@pytest.mark.parametrize("page", ["<html><body>Log in</body></html>", "<html><br>Log in", ""])
+def test_a_page_that_is_no_receipt_is_no_success(commcare, standin, page):
+    standin.faults({"match": {"path_regex": "/receiver/"}, "times": 1, "action": {"status": 200, "body": page}})
+    with pytest.raises(AdaptorError, match="did not answer the form with a receipt") as caught:
+        commcare.submit(visit(), key="x")
+    assert (caught.value.status, caught.value.sent) == (200, True)
 
 
 def test_a_project_space_that_takes_no_more_forms_says_so(commcare, standin):

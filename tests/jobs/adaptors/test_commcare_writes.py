@@ -131,6 +131,23 @@ def test_a_page_that_is_no_receipt_is_no_success(commcare, standin, page):
     assert (caught.value.status, caught.value.sent) == (200, True)
 
 
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ({"name": "a\x0bb"}, "name holds a control character"),
+        ({"@name": "Visit\x00"}, "name holds a control character"),
+        ({"note": {"#text": "\ud83d"}}, "note holds a control character"),
+        ({"my name": "Ama"}, "'my name' cannot be the name of a question"),
+        ({"case": {"1st": 1}}, "'1st' cannot be the name of a question"),
+    ],
+)
+def test_what_no_form_can_hold_is_refused_before_it_is_sent(commcare, standin, form, words):
+    with pytest.raises(ValidationError, match=words) as caught:
+        commcare.submit({"@xmlns": XMLNS, **form}, key="x")
+    assert caught.value.sent is False
+    assert standin.log() == []
+
+
 def test_a_project_space_that_takes_no_more_forms_says_so(commcare, standin):
     standin.configure(blocked=True)
     with pytest.raises(Unavailable, match="takes no more forms") as caught:
@@ -230,6 +247,20 @@ def test_rows_are_uploaded_as_a_spreadsheet_and_the_result_is_awaited(commcare, 
     assert commcare.find_case(external_id="N-2")["case_name"] == "Ama 2"
     again = commcare.submit_xls(ROWS, case_type="patient", search_field="external_id", wait=5)
     assert (again["match_count"], again["created_count"]) == (3, 0)
+
+
+@pytest.mark.parametrize("name", ["=1+1", "#N/A", "=", "#5"])
+def test_a_text_that_reads_like_a_formula_stays_a_text(commcare, name):
+    rows = [{"external_id": "N-1", "name": name}]
+    commcare.submit_xls(rows, case_type="patient", search_field="external_id", wait=5)
+    assert commcare.find_case(external_id="N-1")["case_name"] == name
+
+
+def test_what_no_spreadsheet_can_hold_is_refused_before_it_is_sent(commcare, standin):
+    with pytest.raises(ValidationError, match="'name' holds a control character") as caught:
+        commcare.submit_xls([{"external_id": "N-1", "name": "a\x0bb"}], case_type="patient")
+    assert caught.value.sent is False
+    assert standin.log() == []
 
 
 def test_without_waiting_the_status_page_is_handed_out(commcare):

@@ -97,6 +97,20 @@ def test_ten_thousand_rows_are_copied_and_read_again_page_by_page(carto):
     assert (len(read), read[0], read[-1]) == (10_000, "00000", "09999")
 
 
+def test_a_copy_keeps_empty_texts_apart_from_nothing(carto):
+    texts = ["", None, '"', "a,b\r\nc", "\\.", "'", "é𝒳", "NULL"]
+    rows = [{"event": str(n), "name": text, "n": n or None} for n, text in enumerate(texts)]
+    assert carto.copy_rows("visits", rows) == len(texts)
+    found = carto.sql("select name, n from visits order by event")
+    assert found == [{"name": text, "n": n or None} for n, text in enumerate(texts)]
+    assert carto.copy_rows("visits", [{"name": None}, {"name": ""}, {"name": "\\."}]) == 3
+    assert carto.sql("select name from visits where event is null order by name") == [
+        {"name": ""},
+        {"name": "\\."},
+        {"name": None},
+    ]
+
+
 def test_rows_are_deleted_by_their_values(carto):
     carto.add_rows("visits", [{"event": "1", "name": None}, {"event": "2", "name": "x"}])
     assert carto.delete_rows("visits", {"name": None}) == 1

@@ -29,7 +29,8 @@ from openfn_platform.common.failures import HttpError
 
 READS = re.compile(r"^\s*(select|with|values|show|explain|describe|table)\b", re.IGNORECASE)
 CHANGES = re.compile(
-    r"\b(insert|update|delete|drop|alter|create|truncate|grant|revoke|copy|call|do|merge|replace|exec|execute|into)\b",
+    r"\b(update|delete|drop|alter|create|grant|revoke|copy|call|do|merge|exec|execute|into"
+    r"|(insert|replace|truncate)(?!\s*\())\b",  # with a bracket these are functions that only reckon
     re.IGNORECASE,
 )
 ROWS_AT_ONCE = 500
@@ -229,7 +230,7 @@ class SqlClient:
     # ---- inside
 
     def _is_write(self, statement: str) -> bool:
-        plain = re.sub(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/", " ", statement, flags=re.DOTALL)
+        plain = re.sub(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/", " ", statement, flags=re.DOTALL)
         return not READS.match(plain) or CHANGES.search(plain) is not None
 
     def _many(

@@ -94,7 +94,22 @@ class SqlClient:
 
     @operation(example='for row in db.each("select * from visits order by id"): print(row["id"])')
     def each(self, statement: str, values: Values = None, *, size: int = 1_000) -> Iterator[dict[str, Any]]:
-        """The rows of a long query one by one, by a cursor on the server, so that they are never all in memory."""
+        """The rows of a long query one by one, by a cursor on the server, so that they are never all in memory.
+
+        Other operations may stand in the loop: the rows come over a connection of their own. Only inside a
+        `transaction` they come over its connection.
+        """
+        if self._inside:
+            yield from self._streamed(statement, values, size)
+            return
+        # A commit of what stands in the loop would end the cursor.
+        reader = type(self)(self._configuration, self.context)
+        try:
+            yield from reader._streamed(statement, values, size)
+        finally:
+            reader.close()
+
+    def _streamed(self, statement: str, values: Values, size: int) -> Iterator[dict[str, Any]]:
         with self._session("SELECT", stream=True) as (cursor, told):
             self._run(cursor, statement, values)
             names, count = self._names(cursor), 0

@@ -52,6 +52,17 @@ def test_rows_come_back_with_every_sign(db):
     assert db.query("select more from visits where id = %s", [0]) == [{"more": '{"a": [1]}'}]
 
 
+def test_a_loop_over_a_long_result_may_write_and_read(db):
+    db.insert_many("visits", [{"id": number} for number in range(250)])
+    for row in db.each("select id from visits order by id", size=100):
+        db.execute("update visits set name = 'seen' where id = %s", [row["id"]])
+    with db.transaction():
+        db.insert("visits", {"id": 250})
+        for row in db.each("select id, name from visits order by id", size=100):
+            db.execute("update visits set more = %s where id = %s", [row["name"], row["id"]])
+    assert db.query("select count(*) as n, count(more) as seen from visits") == [{"n": 251, "seen": 250}]
+
+
 def test_many_rows_are_inserted_all_or_none_and_upserts_change(db):
     assert db.insert_many("visits", [{"id": number} for number in range(1200)]) == 1200
     with pytest.raises(Conflict, match="Duplicate entry"):

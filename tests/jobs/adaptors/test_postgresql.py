@@ -153,6 +153,17 @@ def test_what_stands_in_a_transaction_happens_together(db):
     def half():
         with db.transaction():
             db.insert(VISITS, {"id": 1})
+def test_a_loop_over_a_long_result_may_write_and_read(db):
+    db.copy(VISITS, ({"id": n} for n in range(250)))
+    for row in db.each(f"select id from {VISITS} order by id", size=100):
+        db.execute(f"update {VISITS} set name = 'seen' where id = %s", [row["id"]])
+        assert db.find_value("name", VISITS, row) == "seen"
+    assert db.query(f"select count(*) as n from {VISITS} where name = 'seen'") == [{"n": 250}]
+    with db.transaction():
+        db.insert(VISITS, {"id": 250})
+        assert sum(1 for _ in db.each(f"select id from {VISITS}")) == 251
+
+
             db.insert(VISITS, {"id": 2})
             raise Oops
 

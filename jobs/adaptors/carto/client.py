@@ -100,7 +100,8 @@ class Client:
     ) -> int:
         """Insert rows, or change those whose `key` is there already; sending them twice changes nothing more.
 
-        The table needs a unique index on the key; `publish` makes one. Answers how many rows were written.
+        The table needs a unique index on the key; `publish` makes one. A column that a row lacks stays as it is.
+        Answers how many rows were written.
         """
         keys = [key] if isinstance(key, str) else list(key)
         return self._written(table, rows, size=size, tail=keys, repeatable=True)
@@ -210,7 +211,7 @@ class Client:
         self, table: str, rows: Iterable[Row], *, size: int, tail: str | Sequence[str], repeatable: bool
     ) -> int:
         total = 0
-        for part in _parts(rows, size):
+        for part in _alike(_parts(rows, size)) if tail else _parts(rows, size):
             names = columns(part)
             for statement, count in _statements(table, part, names, tail):
                 body = self._connection.ask_sql(statement, write=True, repeatable=repeatable).body
@@ -248,6 +249,15 @@ def _parts(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
     them = iter(rows)
     while part := list(islice(them, size)):
         yield part
+
+
+def _alike(parts: Iterable[list[Row]]) -> Iterator[list[Row]]:
+    """The rows of each part by their columns: what a row lacks must not be set to NULL because another has it."""
+    for part in parts:
+        by_columns: dict[frozenset[str], list[Row]] = {}
+        for row in part:
+            by_columns.setdefault(frozenset(row), []).append(row)
+        yield from by_columns.values()
 
 
 def _csv(rows: list[Row], names: list[str]) -> bytes:

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any, ClassVar, NoReturn
 
 from jobs.adaptors.context import Context
@@ -152,7 +152,8 @@ class SqlClient:
     @operation(example='db.insert_many("visits", rows)', writes=True)
     def insert_many(self, table: str, rows: Iterable[Mapping[str, Any]], *, size: int = ROWS_AT_ONCE) -> int:
         """Insert many rows, all or none; answers how many. A key that a row lacks is NULL."""
-        return self._many(rows, size, lambda names: self.dialect.insert(table, names), "INSERT", table)
+        parts = _parts(rows, size)
+        return self._many(parts, lambda names: self.dialect.insert(table, names), "INSERT", table)
 
     @operation(example='db.upsert("patients", {"nid": "7", "name": "Ama"}, key="nid")', writes=True)
     def upsert(self, table: str, row: Mapping[str, Any], *, key: str | Sequence[str]) -> int:
@@ -175,9 +176,13 @@ class SqlClient:
         key: str | Sequence[str],
         size: int = ROWS_AT_ONCE,
     ) -> int:
-        """Insert rows, or change those that have the key already; all or none; answers how many were given."""
+        """Insert rows, or change those that have the key already; all or none; answers how many were given.
+
+        A column that a row lacks stays as it is.
+        """
         keys = [key] if isinstance(key, str) else list(key)
-        return self._many(rows, size, lambda names: self.dialect.upsert(table, names, keys), "UPSERT", table)
+        parts = (list(alike) for part in _parts(rows, size) for _, alike in groupby(part, key=frozenset))
+        return self._many(parts, lambda names: self.dialect.upsert(table, names, keys), "UPSERT", table)
 
     @operation(example='columns = db.describe_table("visits")')
     def describe_table(self, table: str) -> list[dict[str, Any]]:
@@ -250,18 +255,17 @@ class SqlClient:
 
     def _many(
         self,
-        rows: Iterable[Mapping[str, Any]],
-        size: int,
+        parts: Iterable[list[Mapping[str, Any]]],
         statement: Callable[[list[str]], str],
         word: str,
         table: str,
     ) -> int:
-        them, total = iter(rows), 0
+        total = 0
         where = f"{self._where}/{table}"
         outer = self._inside
         self._inside = True
         try:
-            while part := list(islice(them, size)):
+            for part in parts:
                 names = list(dict.fromkeys(name for row in part for name in row))
                 text = statement(names)
                 shown = self._shown(text, part)
@@ -402,6 +406,12 @@ class SqlClient:
                 _quietly(connection.close)
             raise kind(said, sent=write and connection is not None, retryable=not write) from None
         raise kind(said, sent=False) from None
+
+
+def _parts(rows: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:
+    them = iter(rows)
+    while part := list(islice(them, size)):
+        yield part
 
 
 def _rows_in_words(count: int) -> str:

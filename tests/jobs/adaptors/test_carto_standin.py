@@ -97,6 +97,15 @@ def test_ten_thousand_rows_are_copied_and_read_again_page_by_page(carto):
     assert (len(read), read[0], read[-1]) == (10_000, "00000", "09999")
 
 
+def test_an_upsert_leaves_alone_what_a_row_lacks(carto):
+    carto.add_rows("visits", [{"event": "1", "name": "Ama", "n": 1}, {"event": "2", "name": "Afi", "n": 2}])
+    assert carto.upsert_rows("visits", [{"event": "1", "n": 5}, {"event": "2", "name": None}], key="event") == 2
+    assert carto.sql("select name, n from visits order by event") == [
+        {"name": "Ama", "n": 5},
+        {"name": None, "n": 2},
+    ]
+
+
 def test_a_copy_keeps_empty_texts_apart_from_nothing(carto):
     texts = ["", None, '"', "a,b\r\nc", "\\.", "'", "é𝒳", "NULL"]
     rows = [{"event": str(n), "name": text, "n": n or None} for n, text in enumerate(texts)]

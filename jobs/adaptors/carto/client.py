@@ -140,7 +140,7 @@ class Client:
         statements = [
             f"CREATE TABLE IF NOT EXISTS {identifier(table)} ({named})",
             # The schema is the user's in an organisation and `public` elsewhere.
-            f"SELECT CDB_CartodbfyTable(current_schema()::text, {literal(table)})",
+            f"SELECT CDB_CartodbfyTable(current_schema()::text, {literal(identifier(table))})",
         ]
         keys = [key] if isinstance(key, str) else list(key)
         if keys:

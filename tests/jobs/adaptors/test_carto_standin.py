@@ -64,6 +64,14 @@ def test_a_table_is_private_until_it_is_published(carto, running):
     assert anybody(running, "select * from visits").status_code in (401, 403)
 
 
+@pytest.mark.parametrize("table", ["Visits 2026", 'a"b', "o'clock", "عيادات"])
+def test_a_table_may_have_any_name(carto, table):
+    carto.publish(table, COLUMNS, key="event")
+    assert carto.add_rows(table, [{"event": "1"}]) == 1
+    quoted = table.replace('"', '""')
+    assert carto.sql(f'select event, the_geom from "{quoted}"') == [{"event": "1", "the_geom": None}]
+
+
 def test_publishing_again_keeps_the_rows(carto):
     carto.add_row("visits", {"event": "1"})
     carto.publish("visits", COLUMNS, key="event")

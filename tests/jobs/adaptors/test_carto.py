@@ -53,7 +53,19 @@ def test_every_name_is_a_name(name):
         assert cursor.description[0].name == name
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, b"bytes", "a\0b", {1, 2}, {"a": math.nan}])
+@pytest.mark.parametrize(
+    "value",
+    [
+        math.nan,
+        math.inf,
+        b"bytes",
+        "a\0b",
+        {1, 2},
+        {"a": math.nan},
+        [math.inf],
+        {"type": "Point", "coordinates": [math.nan, 1]},
+    ],
+)
 def test_what_a_table_cannot_hold_is_refused_before_it_is_sent(value):
     with pytest.raises((ValidationError, ValueError)):
         literal(value)

@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -161,7 +162,8 @@ class Client:
             names = columns(part)
             listed = ", ".join(map(identifier, names))
             query = f"COPY {identifier(table)} ({listed}) FROM STDIN WITH (FORMAT csv, HEADER true)"
-            answer = self._connection.copy_in(query, _csv(part, names)).body
+            with _begun(total, repeatable=False):
+                answer = self._connection.copy_in(query, _csv(part, names)).body
             total += len(part) if self._context.dry_run else int(answer.get("total_rows") or 0)
         return total
 
@@ -214,9 +216,30 @@ class Client:
         for part in _alike(_parts(rows, size)) if tail else _parts(rows, size):
             names = columns(part)
             for statement, count in _statements(table, part, names, tail):
-                body = self._connection.ask_sql(statement, write=True, repeatable=repeatable).body
+                with _begun(total, repeatable=repeatable):
+                    body = self._connection.ask_sql(statement, write=True, repeatable=repeatable).body
                 total += count if self._context.dry_run else int(body.get("total_rows") or 0)
         return total
+
+
+@contextmanager
+def _begun(total: int, *, repeatable: bool) -> Iterator[None]:
+    """An error half-way must not hide what has been written already."""
+    try:
+        yield
+    except AdaptorError as error:
+        if not total:
+            raise
+        raise type(error)(
+            f"{error.message.rstrip('.')}. {total:,} row{'s' if total > 1 else ''} had been written before.",
+            status=error.status,
+            body=error.body,
+            hint=error.hint,
+            kind=error.kind,
+            retryable=error.retryable and repeatable,
+            retry_after=error.retry_after,
+            sent=True,
+        ) from None
 
 
 def _statements(

@@ -68,7 +68,7 @@ def test_every_name_is_a_name(name):
     ],
 )
 def test_what_a_table_cannot_hold_is_refused_before_it_is_sent(value):
-    with pytest.raises(ValidationError, match="weight (is|holds)") as caught:
+    with pytest.raises(ValidationError, match=r"weight (is|holds)") as caught:
         literal(value, where="weight")
     assert caught.value.sent is False
 
@@ -143,12 +143,14 @@ def test_an_upsert_changes_what_is_there_and_may_be_sent_again(connect):
 
 def test_an_error_half_way_says_what_has_been_written(connect):
     with FaultyServer(answer(200, {"rows": [], "total_rows": 2}), answer(400, {"error": ["no room"]})) as server:
+        carto = connect(server)
         with pytest.raises(ValidationError, match=r"no room\. 2 rows had been written before\.") as caught:
-            connect(server).add_rows("visits", [{"a": 1}, {"a": 2}, {"a": 3}], size=2)
+            carto.add_rows("visits", [{"a": 1}, {"a": 2}, {"a": 3}], size=2)
     assert (caught.value.status, caught.value.sent, caught.value.retryable) == (400, True, False)
     with FaultyServer(answer(200, {"total_rows": 2}), answer(429, {"error": ["slow"]})) as server:
+        carto = connect(server, retries=Retries(attempts=1))
         with pytest.raises(RateLimited, match="2 rows had been written before") as limited:
-            connect(server, retries=Retries(attempts=1)).copy_rows("visits", [{"a": n} for n in range(3)], size=2)
+            carto.copy_rows("visits", [{"a": n} for n in range(3)], size=2)
     assert limited.value.retryable is False
 
 

@@ -107,7 +107,9 @@ def test_ten_thousand_rows_are_copied_and_read_again_page_by_page(carto):
 
 def test_an_upsert_leaves_alone_what_a_row_lacks(carto):
     carto.add_rows("visits", [{"event": "1", "name": "Ama", "n": 1}, {"event": "2", "name": "Afi", "n": 2}])
-    assert carto.upsert_rows("visits", [{"event": "1", "n": 5}, {"event": "2", "name": None}], key="event") == 2
+    assert (
+        carto.upsert_rows("visits", [{"event": "1", "n": 5}, {"event": "2", "name": None}], key="event") == 2
+    )
     assert carto.sql("select name, n from visits order by event") == [
         {"name": "Ama", "n": 5},
         {"name": None, "n": 2},

@@ -125,7 +125,9 @@ def test_a_form_that_is_no_xml_raises_and_is_not_sent_again(commcare, standin):
 
 @pytest.mark.parametrize("page", ["<html><body>Log in</body></html>", "<html><br>Log in", ""])
 def test_a_page_that_is_no_receipt_is_no_success(commcare, standin, page):
-    standin.faults({"match": {"path_regex": "/receiver/"}, "times": 1, "action": {"status": 200, "body": page}})
+    standin.faults(
+        {"match": {"path_regex": "/receiver/"}, "times": 1, "action": {"status": 200, "body": page}}
+    )
     with pytest.raises(AdaptorError, match="did not answer the form with a receipt") as caught:
         commcare.submit(visit(), key="x")
     assert (caught.value.status, caught.value.sent) == (200, True)

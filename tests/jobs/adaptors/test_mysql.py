@@ -110,7 +110,9 @@ def test_a_dry_run_changes_nothing(db, connect):
 def test_a_dry_run_reads_by_functions_that_are_called_like_a_write(db, connect):
     db.execute("create table if not exists plain (`update` integer)")
     dry = connect(context=Context(allow_private=True, dry_run=True))
-    found = dry.query("select truncate(1.29, 1) as a, insert('abc', 1, 1, 'x') as b, replace ('a', 'a', 'b') as c")
+    found = dry.query(
+        "select truncate(1.29, 1) as a, insert('abc', 1, 1, 'x') as b, replace ('a', 'a', 'b') as c"
+    )
     assert found == [{"a": Decimal("1.2"), "b": "xbc", "c": "b"}]
     assert dry.query("select count(`update`) as n from plain") == [{"n": 0}]
     assert dry.query("replace into visits (id) values (1)") == []

@@ -159,7 +159,9 @@ class ThinClient(RestClient):
             read_only=call.read_only,
             idempotency_key=str(given[call.key]) if call.key and given.get(call.key) else None,
         )
-        return dig(response.body, call.take) if call.take else response.body
+        if not call.take or response.status == 204:
+            return response.body
+        return dig(self.part(response.body, kind=(dict, list)), call.take)
 
     def _listed(self, call: Call, path: str, params: dict[str, Any], given: Mapping[str, Any]) -> list[Any]:
         wanted = given.get("max") or DEFAULT_MAX

@@ -59,7 +59,7 @@ class Client(RestClient):
     def get_values(self, spreadsheet: str, range: str) -> list[list[Any]]:
         """The rows of a range; cells at the end of a row that are empty are missing."""
         body = self.get(_path(spreadsheet, range)).body
-        return list(body.get("values") or [])
+        return list(self.part(body).get("values") or [])
 
     @operation(example='googlesheets.append_values(sheet, "Visits!A1", [["2026-03-06", 12]])', writes=True)
     def append_values(self, spreadsheet: str, range: str, rows: Rows, *, raw: bool = False) -> int:
@@ -75,7 +75,7 @@ class Client(RestClient):
             params={"valueInputOption": _option(raw), "insertDataOption": "INSERT_ROWS"},
             repeatable=False,
         )
-        return int((response.body.get("updates") or {}).get("updatedRows") or 0)
+        return int((self.part(response.body).get("updates") or {}).get("updatedRows") or 0)
 
     @operation(
         example='googlesheets.batch_update_values(sheet, [{"range": "Visits!A2:B2", "values": [[1, 2]]}])',
@@ -89,7 +89,7 @@ class Client(RestClient):
             return self._nothing()
         body = {"valueInputOption": _option(raw), "data": [dict(each) for each in data]}
         response = self.post(f"/{quote(spreadsheet, safe='')}/values:batchUpdate", body, repeatable=True)
-        return int(response.body.get("totalUpdatedCells") or 0)
+        return int(self.part(response.body).get("totalUpdatedCells") or 0)
 
     @operation(example='googlesheets.clear_values(sheet, "Visits!A2:F")', writes=True)
     def clear_values(self, spreadsheet: str, range: str) -> None:

@@ -98,7 +98,7 @@ class Client(RestClient):
         data = {**self._signed(), "CheckoutRequestID": checkout_request_id}
         path = "/mpesa/stkpushquery/v1/query"
         response = self.post(path, data, read_only=True, errors={500: _unless_pending})
-        return {**response.body, "pending": response.status == 500}
+        return {**self.part(response.body), "pending": response.status == 500}
 
     @operation(
         example='mpesa.check_transaction_status({"TransactionID": "OEI2AK4Q16", "Initiator": "api"})',
@@ -123,7 +123,7 @@ class Client(RestClient):
             "ConfirmationURL": confirmation,
             "ValidationURL": validation,
         }
-        return dict(self.post("/mpesa/c2b/v1/registerurl", data, repeatable=True).body)
+        return dict(self.part(self.post("/mpesa/c2b/v1/registerurl", data, repeatable=True).body))
 
     @operation(example='mpesa.remit_tax({"Amount": "239", "AccountReference": "353353"})', writes=True)
     def remit_tax(self, payment: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,8 +149,8 @@ class Client(RestClient):
         return f"M-Pesa accepts the keys for the short code {self._shortcode}."
 
     def _asked(self, path: str, data: Mapping[str, Any]) -> dict[str, Any]:
-        answer: dict[str, Any] = self.post(path, dict(data), repeatable=False, retry_statuses=(429,)).body
-        return answer
+        answer = self.post(path, dict(data), repeatable=False, retry_statuses=(429,))
+        return dict(self.part(answer.body))
 
     def _signed(self) -> dict[str, str]:
         if not self._pass_key:

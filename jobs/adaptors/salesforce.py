@@ -92,7 +92,7 @@ class Client(RestClient):
         """The same one by one, without holding them all."""
         page = self.get(f"{self._root}/query", params={"q": soql}).body
         while True:
-            yield from page.get("records") or ()
+            yield from self.part(page).get("records") or ()
             if page.get("done", True) or not page.get("nextRecordsUrl"):
                 return
             page = self.get(str(page["nextRecordsUrl"])).body
@@ -100,12 +100,14 @@ class Client(RestClient):
     @operation(example='salesforce.retrieve("Contact", "0035g00000ABCDE")')
     def retrieve(self, kind: str, id: str, *, fields: str | None = None) -> dict[str, Any]:
         """One record by its ID."""
-        return dict(self.get(self._object(kind, id), params={"fields": fields} if fields else None).body)
+        found = self.get(self._object(kind, id), params={"fields": fields} if fields else None)
+        return dict(self.part(found.body))
 
     @operation(example='fields = salesforce.describe("Contact")["fields"]')
     def describe(self, kind: str | None = None) -> dict[str, Any]:
         """About a kind of record, or about all kinds."""
-        return dict(self.get(f"{self._object(kind)}/describe" if kind else f"{self._root}/sobjects").body)
+        found = self.get(f"{self._object(kind)}/describe" if kind else f"{self._root}/sobjects")
+        return dict(self.part(found.body))
 
     # ---- writing
 
@@ -140,7 +142,8 @@ class Client(RestClient):
         for part in _parts(ids, AT_ONCE):
             params = {"ids": ",".join(part), "allOrNone": "false"}
             answer = self.delete(f"{self._root}/composite/sobjects", params=params).body
-            results += answer if isinstance(answer, list) else [{"success": True, "errors": []} for _ in part]
+            held = [{"success": True, "errors": []} for _ in part] if self.context.dry_run else None
+            results += held or self.part(answer, kind=list)
         return self._summed(results)
 
     # ---- bulk
@@ -162,7 +165,7 @@ class Client(RestClient):
         made = self.post(
             f"{self._root}/jobs/ingest", job | ({"externalIdFieldName": external_id} if external_id else {})
         )
-        path = f"{self._root}/jobs/ingest/{made.body['id']}"
+        path = f"{self._root}/jobs/ingest/{self.part(made.body, 'id', str)}"
         # A job that was not closed does nothing, so that all of this may fail without harm.
         self.put(f"{path}/batches", tables.write(rows).encode("utf-8"), content_type="text/csv")
         self.patch(path, {"state": "UploadComplete"}, repeatable=False)
@@ -173,7 +176,8 @@ class Client(RestClient):
         """The rows of a query over very many records, as texts."""
         job = {"operation": "query", "query": soql}
         made = self.post(f"{self._root}/jobs/query", job, read_only=True, repeatable=True).body
-        path, rows, locator = f"{self._root}/jobs/query/{made['id']}", list[dict[str, str]](), ""
+        path = f"{self._root}/jobs/query/{self.part(made, 'id', str)}"
+        rows, locator = list[dict[str, str]](), ""
         self._awaited(path, wait)
         while True:
             params = {"maxRecords": 10_000, **({"locator": locator} if locator else {})}
@@ -207,7 +211,7 @@ class Client(RestClient):
             answer = self.request(
                 method, f"{self._root}/composite/sobjects{path}", body, repeatable=repeatable
             )
-            results += answer.body
+            results += self.part(answer.body, kind=list)
         return self._summed(results)
 
     def _summed(self, results: list[dict[str, Any]]) -> dict[str, Any]:
@@ -231,6 +235,7 @@ class Client(RestClient):
         end, pause, told = time.monotonic() + seconds, 0.2, -1
         while True:
             job: dict[str, Any] = self.get(path).body
+            self.part(job, "state", str)
             if job["state"] == "JobComplete":
                 return job
             if job["state"] in ("Failed", "Aborted"):

@@ -64,7 +64,9 @@ class Client:
         body = self._connection.ask_sql(text, write=write, repeatable=not write, **options).body
         if options.get("format", "json") != "json":
             return body
-        return body.get("total_rows", 0) if write and not body.get("rows") else body["rows"]
+        if write and not self._connection.part(body).get("rows"):
+            return body.get("total_rows", 0)
+        return self._connection.part(body, "rows", list)
 
     @operation(example='for row in carto.each("select * from visits order by cartodb_id"): print(row)')
     def each(
@@ -76,7 +78,7 @@ class Client:
             answer = self._connection.ask_sql(
                 text, write=False, repeatable=True, rows_per_page=page_size, page=page
             )
-            rows = answer.body["rows"]
+            rows = self._connection.part(answer.body, "rows", list)
             yield from rows
             if len(rows) < page_size:
                 return
@@ -119,7 +121,8 @@ class Client:
             for name, value in where.items()
         ]
         query = f"DELETE FROM {identifier(table)} WHERE {' AND '.join(terms)}"  # noqa: S608  (all quoted)
-        return int(self._connection.ask_sql(query, write=True, repeatable=True).body["total_rows"])
+        body = self._connection.ask_sql(query, write=True, repeatable=True).body
+        return int(self._connection.part(body, "total_rows", int))
 
     @operation(
         example='carto.publish("visits", {"event": "text", "at": "timestamptz"}, key="event")', writes=True
@@ -163,7 +166,7 @@ class Client:
             listed = ", ".join(map(identifier, names))
             query = f"COPY {identifier(table)} ({listed}) FROM STDIN WITH (FORMAT csv, HEADER true)"
             with _begun(total, repeatable=False):
-                answer = self._connection.copy_in(query, _csv(part, names)).body
+                answer = self._connection.part(self._connection.copy_in(query, _csv(part, names)).body)
             total += len(part) if self._context.dry_run else int(answer.get("total_rows") or 0)
         return total
 
@@ -175,7 +178,9 @@ class Client:
         text = bound(query, values)
         if len(text.encode()) > LONGEST_JOB:
             raise ValidationError("CARTO takes at most 16 kB as a background query.", sent=False)
-        made: dict[str, Any] = self._connection.ask_job("POST", data={"query": text}).body
+        made: dict[str, Any] = self._connection.part(
+            self._connection.ask_job("POST", data={"query": text}).body
+        )
         return self.wait_for(made["job_id"], seconds=wait) if wait and not self._context.dry_run else made
 
     @operation(example='carto.wait_for(job["job_id"], seconds=300)')
@@ -183,7 +188,7 @@ class Client:
         """A background query when it has ended; raises when it failed."""
         end, pause = time.monotonic() + seconds, 0.2
         while True:
-            found: dict[str, Any] = self._connection.ask_job("GET", f"/{job_id}").body
+            found: dict[str, Any] = self._connection.part(self._connection.ask_job("GET", f"/{job_id}").body)
             if found.get("status") == "done":
                 return found
             if found.get("status") in ENDED:
@@ -217,7 +222,8 @@ class Client:
             names = columns(part)
             for statement, count in _statements(table, part, names, tail):
                 with _begun(total, repeatable=repeatable):
-                    body = self._connection.ask_sql(statement, write=True, repeatable=repeatable).body
+                    answer = self._connection.ask_sql(statement, write=True, repeatable=repeatable)
+                    body = self._connection.part(answer.body)
                 total += count if self._context.dry_run else int(body.get("total_rows") or 0)
         return total
 

@@ -83,7 +83,7 @@ class Client:
     @operation(example='openmrs.create("patient", {"person": {...}, "identifiers": [...]})', writes=True)
     def create(self, path: str, data: dict[str, Any]) -> dict[str, Any]:
         """Make a record; answers what the server made of it, with its uuid."""
-        created: dict[str, Any] = self._rest("POST", _clean(path), data).body
+        created: dict[str, Any] = self._connection.part(self._rest("POST", _clean(path), data).body)
         return created
 
     @operation(example='openmrs.update(f"person/{uuid}", {"birthdate": "1994-05-02"})', writes=True)

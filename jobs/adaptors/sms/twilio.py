@@ -97,7 +97,7 @@ class Twilio(Provider):
     @operation(example='status = twilio.get_message(sid)["status"]')
     def get_message(self, sid: str) -> dict[str, Any]:
         """One message, with what became of it."""
-        found: dict[str, Any] = self.get(f"{self._account}/Messages/{sid}.json").body
+        found: dict[str, Any] = self.part(self.get(f"{self._account}/Messages/{sid}.json").body)
         return found
 
     def test(self) -> str:

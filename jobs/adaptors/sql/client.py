@@ -250,7 +250,9 @@ class SqlClient:
     # ---- inside
 
     def _is_write(self, statement: str) -> bool:
-        plain = re.sub(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/", " ", statement, flags=re.DOTALL)
+        plain = re.sub(
+            r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/", " ", statement, flags=re.DOTALL
+        )
         return not READS.match(plain) or CHANGES.search(plain) is not None
 
     def _many(

@@ -142,7 +142,9 @@ def test_an_upsert_changes_what_is_there_and_may_be_sent_again(connect):
 
 
 def test_an_error_half_way_says_what_has_been_written(connect):
-    with FaultyServer(answer(200, {"rows": [], "total_rows": 2}), answer(400, {"error": ["no room"]})) as server:
+    with FaultyServer(
+        answer(200, {"rows": [], "total_rows": 2}), answer(400, {"error": ["no room"]})
+    ) as server:
         carto = connect(server)
         with pytest.raises(ValidationError, match=r"no room\. 2 rows had been written before\.") as caught:
             carto.add_rows("visits", [{"a": 1}, {"a": 2}, {"a": 3}], size=2)

@@ -192,6 +192,13 @@ def test_a_server_that_repeats_its_first_page_is_not_read_for_ever(dhis2, partne
         dhis2.get("dataElements")
 
 
+def test_a_page_that_is_none_does_not_take_those_before_it_away(dhis2, partner):
+    page = {"pager": {"page": 1, "pageCount": 2}, "dataElements": [{"id": "a"}]}
+    partner["GET", "dataElements"] = [answer(200, page), answer(200, {"status": "OK"})]
+    with pytest.raises(AdaptorError, match="something else than was asked for"):
+        dhis2.get("dataElements")
+
+
 def test_each_holds_one_page_at_a_time(dhis2, partner):
     events = [{"event": f"e{number}", "note": "x" * 1000} for number in range(3_000)]
     partner.pages("tracker/events", events, style="linked")

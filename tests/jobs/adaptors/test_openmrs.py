@@ -285,6 +285,15 @@ def test_a_servers_own_error_does_not_look_like_a_broken_connection(openmrs, par
     assert (caught.value.kind, caught.value.retryable) == ("partner", True)
 
 
+def test_a_page_that_is_none_does_not_take_those_before_it_away(openmrs, partner):
+    page = {"results": [{"uuid": "a"}], "links": [{"rel": "next", "uri": f"{partner.url}/x?startIndex=1"}]}
+    partner.fail_next = [answer(200, page), answer(200, {"uuid": "b"})]
+    with pytest.raises(AdaptorError, match="something else than was asked for"):
+        openmrs.get("concept")
+    partner.fail_next = [answer(200, page), answer(204)]
+    assert openmrs.get("concept") == [{"uuid": "a"}]
+
+
 def test_a_web_page_instead_of_data_is_named(openmrs, partner):
     partner.fail_next = [answer(200, b"<html><title>Log in</title></html>", kind="text/html")]
     with pytest.raises(AdaptorError, match="a web page instead of data"):

@@ -160,7 +160,10 @@ class Client(RestClient):
         external_id: str | None = None,
         wait: float = 300,
     ) -> dict[str, Any]:
-        """Insert, update, upsert or delete very many rows as one job; answers its numbers when it has ended."""
+        """Insert, update, upsert or delete very many rows as one job; answers its numbers when it has ended.
+
+        Refused rows are told in the log with the first reason; raises when all were refused.
+        """
         job = {"operation": what, "object": kind, "contentType": "CSV", "lineEnding": "CRLF"}
         made = self.post(
             f"{self._root}/jobs/ingest", job | ({"externalIdFieldName": external_id} if external_id else {})
@@ -169,7 +172,11 @@ class Client(RestClient):
         # A job that was not closed does nothing, so that all of this may fail without harm.
         self.put(f"{path}/batches", tables.write(rows).encode("utf-8"), content_type="text/csv")
         self.patch(path, {"state": "UploadComplete"}, repeatable=False)
-        return made.body if self.context.dry_run else self._awaited(path, wait)
+        if self.context.dry_run:
+            return dict(made.body)
+        job = self._awaited(path, wait)
+        self._tell_refused(path, job)
+        return job
 
     @operation(example='rows = salesforce.bulk_query("select Id, Name from Contact")')
     def bulk_query(self, soql: str, *, wait: float = 300) -> list[dict[str, str]]:
@@ -230,6 +237,19 @@ class Client(RestClient):
         if errors:
             self.context.log("warning", f"Salesforce refused {len(errors)} of {len(results)} records.")
         return {"success": not errors, "completed": completed, "errors": errors}
+
+    def _tell_refused(self, path: str, job: Mapping[str, Any]) -> None:
+        """A job is complete also when rows of it were refused, be it every one."""
+        refused, all_of = (int(job.get(f"numberRecords{what}") or 0) for what in ("Failed", "Processed"))
+        if not refused:
+            return
+        page = self.get(f"{path}/failedResults", headers={"Accept": "text/csv"}, parse_as="text")
+        rows = tables.read(page.body or "", delimiter=",")
+        reason = str(rows[0].get("sf__Error") or "no reason given") if rows else "no reason given"
+        said = f"Salesforce refused {refused:,} of {all_of:,} rows; the first: {self.redact(reason)}"
+        if refused >= all_of:
+            raise ValidationError(said, body=dict(job), sent=False)
+        self.context.log("warning", said)
 
     def _awaited(self, path: str, seconds: float) -> dict[str, Any]:
         end, pause, told = time.monotonic() + seconds, 0.2, -1

@@ -59,7 +59,7 @@ def add_params(url: str, params: Mapping[str, object] | None) -> str:
         name for name, _value in parse_qsl(httpx.URL(url).query.decode("ascii"), keep_blank_values=True)
     }
     pairs = [
-        f"{quote(name, safe=READABLE)}={quote(_text(each), safe=READABLE)}"
+        f"{quote(name, safe=READABLE)}={quote(_text(each), safe=READABLE, errors='replace')}"
         for name, value in params.items()
         if name not in present
         for each in _each(value)

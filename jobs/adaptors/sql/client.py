@@ -399,6 +399,10 @@ class SqlClient:
 
     def _raise(self, error: Exception, *, write: bool) -> NoReturn:
         kind = self.driver_error(error)
+        if isinstance(error, UnicodeEncodeError):
+            raise ValidationError(
+                f"A text for {self.system} holds half a character, which it cannot store.", sent=False
+            ) from None
         if kind is None:
             raise error
         said = f"{self.system}: {self._exchanges.redact(self.driver_words(error))}"

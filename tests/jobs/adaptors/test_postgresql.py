@@ -116,6 +116,12 @@ def test_every_text_survives(db, text):
     assert db.find_value("name", VISITS, {"id": 7}) == text
 
 
+def test_half_a_character_is_refused_in_a_sentence(db):
+    with pytest.raises(ValidationError, match="holds half a character") as caught:
+        db.insert(VISITS, {"id": 1, "name": "a\ud83d"})
+    assert caught.value.sent is False
+
+
 def test_many_rows_are_inserted_all_or_none(db):
     rows = [{"id": number, "name": str(number)} for number in range(1200)]
     assert db.insert_many(VISITS, rows) == 1200

@@ -164,7 +164,9 @@ class ThinClient(RestClient):
         return dig(self.part(response.body, kind=(dict, list)), call.take)
 
     def _listed(self, call: Call, path: str, params: dict[str, Any], given: Mapping[str, Any]) -> list[Any]:
-        wanted = given.get("max") or DEFAULT_MAX
+        wanted = DEFAULT_MAX if given.get("max") is None else max(0, given["max"])
+        if not wanted:
+            return []
         found = list(self.records(path, params=params, paging=call.paging, items=call.take, max=wanted + 1))
         if len(found) > wanted and given.get("max") is None:
             self.context.log(

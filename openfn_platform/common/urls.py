@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -114,4 +115,6 @@ def _text(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, dict):  # a filter as Kobo and OpenHIM take it; Python's own spelling serves nobody
+        return json.dumps(value, default=str, ensure_ascii=False)
     return str(value)

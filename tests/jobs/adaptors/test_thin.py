@@ -1,0 +1,37 @@
+"""What single described systems are asked, where that is more than the engine's own."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+
+import pytest
+
+from jobs.adaptors import registry
+from jobs.adaptors.context import Context
+from tests.common.faulty import FaultyServer, answer
+from tests.jobs.adaptors.conformance.case import query
+from tests.jobs.adaptors.conformance.test_conformance import CASES
+
+
+@contextmanager
+def connected(name, server):
+    client = registry.connect(name, CASES[name].configuration(server.url), Context(allow_private=True))
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@pytest.mark.parametrize("wanted", [{"district": "Kigoma é", "n": {"$gt": 0}}, '{"district": "Kigoma é"}'])
+def test_a_filter_may_be_an_object_or_its_json_text(wanted):
+    with FaultyServer(answer(200, {"results": []})) as server, connected("kobotoolbox", server) as kobo:
+        kobo.get_submissions("aXb3", query=wanted)
+        sent = json.loads(query(server.seen[0])["query"])
+    assert sent == (wanted if isinstance(wanted, dict) else json.loads(wanted))
+
+
+def test_none_at_all_may_be_asked_for():
+    with FaultyServer(answer(200, {"results": [{"n": 1}]})) as server, connected("kobotoolbox", server) as kobo:
+        assert kobo.get_submissions("aXb3", max=0) == []
+        assert kobo.get_submissions("aXb3", max=1) == [{"n": 1}]

@@ -33,6 +33,7 @@ from jobs.adaptors.spec import AdaptorSpec, operation
 Configuration = dict[str, Any]
 MakeAuth = Callable[[Configuration], Auth]
 DEFAULT_MAX = 10_000
+SEVERAL_PARTS = ("path", "kind")  # what a job may write with slashes, as `sites/root/lists`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -311,7 +312,7 @@ def _path(call: Call, given: Mapping[str, Any]) -> str:
         said = given.get(found[1])
         if said in (None, ""):
             raise ValidationError(f"{call.name}() needs {found[1]}.", sent=False)
-        return quote(str(said), safe="")
+        return quote(str(said), safe="/" if found[1] in SEVERAL_PARTS else "")
 
     return re.sub(r"\{(\w+)\}", value, call.path)
 

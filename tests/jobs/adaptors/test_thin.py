@@ -35,3 +35,23 @@ def test_none_at_all_may_be_asked_for():
     with FaultyServer(answer(200, {"results": [{"n": 1}]})) as server, connected("kobotoolbox", server) as kobo:
         assert kobo.get_submissions("aXb3", max=0) == []
         assert kobo.get_submissions("aXb3", max=1) == [{"n": 1}]
+
+
+@pytest.mark.parametrize(
+    ("name", "call", "path"),
+    [
+        ("msgraph", lambda it: it.get_all("sites/root/lists/a b"), "/v1.0/sites/root/lists/a%20b"),
+        ("openlmis", lambda it: it.get_all("v2/facilities"), "/api/v2/facilities"),
+        ("stripe", lambda it: it.list_all("checkout/sessions"), "/v1/checkout/sessions"),
+        ("asana", lambda it: it.get_task("1/2"), "/api/1.0/tasks/1%2F2"),
+    ],
+)
+def test_a_path_may_have_several_parts_and_an_id_only_one(name, call, path):
+    case = CASES[name]
+
+    def answered(connection, seen):
+        (case.log_in(seen) or answer(200, {"value": [], "data": [], "content": []}))(connection, seen)
+
+    with FaultyServer(answered) as server, connected(name, server) as client:
+        call(client)
+        assert server.seen[-1].target.partition("?")[0] == path

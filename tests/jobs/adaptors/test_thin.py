@@ -55,3 +55,13 @@ def test_a_path_may_have_several_parts_and_an_id_only_one(name, call, path):
     with FaultyServer(answered) as server, connected(name, server) as client:
         call(client)
         assert server.seen[-1].target.partition("?")[0] == path
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [("asana", lambda it: it.get_tasks("7")), ("stripe", lambda it: it.list_all("customers"))],
+)
+def test_a_list_is_asked_for_by_the_hundred(name, call):
+    with FaultyServer(answer(200, {"data": [{"n": 1}]})) as server, connected(name, server) as client:
+        assert call(client) == [{"n": 1}]
+        assert query(server.seen[0])["limit"] == "100"

@@ -132,7 +132,8 @@ class ThinClient(RestClient):
     def problem(self, response: Response) -> AdaptorError | None:
         for each in self.descriptor.problems:
             found = dig(response.body, each.when)
-            if found in (None, "", [], {}, False) or found in each.good:
+            absent = found in (None, "", [], {}) or (not each.good and not found)
+            if absent or found in each.good:  # `success: false` is there, and is not good
                 continue
             words = dig(response.body, each.message) if each.message else found
             return AdaptorError(

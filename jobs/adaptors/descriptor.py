@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from jobs.adaptors.auth import Auth, Basic, HeaderKey, NoAuth, QueryKey, Several
+from jobs.adaptors.auth import Auth, Basic, HeaderKey, NoAuth, OpenHeader, QueryKey, Several
 from jobs.adaptors.auth import bearer as bearer_key
 from jobs.adaptors.engine import Response, RestClient
 from jobs.adaptors.errors import AdaptorError, ValidationError
@@ -127,7 +127,8 @@ class ThinClient(RestClient):
         return filled(self.descriptor.base, configuration)
 
     def authenticate(self, configuration: Configuration) -> Auth:
-        return self.descriptor.auth(configuration)
+        given = {name: value for name, value in configuration.items() if value not in (None, "")}
+        return self.descriptor.auth({**_defaults(self.schema), **given})
 
     def problem(self, response: Response) -> AdaptorError | None:
         for each in self.descriptor.problems:
@@ -195,6 +196,11 @@ def bearer(token: str) -> MakeAuth:
 
 def header(name: str, key: str, prefix: str = "") -> MakeAuth:
     return lambda given: HeaderKey(name, str(given[key]), prefix) if given.get(key) else NoAuth()
+
+
+def open_header(name: str, field: str) -> MakeAuth:
+    """A header that is part of the log-in but no secret, as the name of an environment."""
+    return lambda given: OpenHeader(name, str(given[field])) if given.get(field) else NoAuth()
 
 
 def query(name: str, key: str) -> MakeAuth:
@@ -294,6 +300,11 @@ def _request(
         return client.ask(method, filled(path, given), data or None, content_type=kind, headers=headers)
 
     return send
+
+
+def _defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
+    fields = schema.get("properties", {}).items()
+    return {name: rule["default"] for name, rule in fields if "default" in rule}
 
 
 def _basic_of(fields: tuple[str, str], given: Configuration) -> Basic:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from contextlib import contextmanager
 
@@ -65,3 +66,17 @@ def test_a_list_is_asked_for_by_the_hundred(name, call):
     with FaultyServer(answer(200, {"data": [{"n": 1}]})) as server, connected(name, server) as client:
         assert call(client) == [{"n": 1}]
         assert query(server.seen[0])["limit"] == "100"
+
+
+def test_what_a_credential_leaves_out_is_as_its_form_says():
+    token = {"access_token": "tok-4711-abcdef", "expires_in": 3600}
+    with FaultyServer(answer(200, token), answer(200, {})) as server, connected("openlmis", server) as openlmis:
+        openlmis.get("/programs")
+        shown = server.seen[0].headers["authorization"].removeprefix("Basic ")
+    assert base64.b64decode(shown) == b"user-client:other-5ecret"
+
+
+def test_the_name_of_an_environment_is_no_secret():
+    with FaultyServer() as server, connected("mtn_momo", server) as momo:
+        assert "sandbox" not in momo.auth.secrets()
+        assert "sub-k3y-77" in momo.auth.secrets()

@@ -12,6 +12,7 @@ from jobs.adaptors.auth import Auth, Basic, NoAuth, bearer
 from jobs.adaptors.engine import Response, RestClient
 from jobs.adaptors.errors import AdaptorError, AmbiguousError, NotFound, ValidationError
 from jobs.adaptors.paging import LinkNext, next_link
+from jobs.adaptors.searching import refuse_empty
 from jobs.adaptors.signing_in import client_credentials
 from jobs.adaptors.spec import AdaptorSpec, address, credential, operation, secret, text
 
@@ -129,6 +130,7 @@ class Client(RestClient):
     @operation(example='patient = fhir.find_one("Patient", identifier="urn:nid|7")')
     def find_one(self, kind: str, **params: Any) -> dict[str, Any] | None:
         """The one resource that matches, or None. Several raise AmbiguousError."""
+        refuse_empty("fhir.find_one", params)
         found: dict[str, Any] | None = None
         for entry in self._entries(kind, {"count": 2, **params}):
             mode = (entry.get("search") or {}).get("mode") or "match"

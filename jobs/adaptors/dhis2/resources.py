@@ -13,6 +13,7 @@ from jobs.adaptors.dhis2.tracked import is_tracked
 from jobs.adaptors.dhis2.values import is_repeatable as values_repeatable
 from jobs.adaptors.engine import Response
 from jobs.adaptors.errors import AmbiguousError, ValidationError
+from jobs.adaptors.searching import refuse_empty
 
 # Parameters of a metadata list; whatever else a search names is a property that must be equal.
 LISTING = frozenset(
@@ -33,6 +34,8 @@ SHORT_NAMES = {"orgUnits": "organisationUnits", "attributes": "trackedEntityAttr
 def find_one(
     connection: Connection, path: str, filter: str | list[str] | None, equal: Mapping[str, Any]
 ) -> Any:
+    if _is_by_parameters(path):
+        refuse_empty("dhis2.find_one", equal)
     found = _matching(connection, path, {**equal, "filter": filter})
     if len(found) > 1:
         many = f"{len(found)}{' or more' if len(found) == ENOUGH else ''}"
@@ -128,7 +131,7 @@ def picked(connection: Connection, kind: str, *, max: int) -> list[dict[str, Any
 
 def _matching(connection: Connection, path: str, query: Mapping[str, Any]) -> list[Any]:
     """What a search finds. A misspelt parameter would be ignored by the server, and everything would match."""
-    if is_tracked(path) or clean(path).partition("/")[0] in BY_PARAMETERS:
+    if _is_by_parameters(path):
         params = dict(query)
     else:
         params = {name: value for name, value in query.items() if name in LISTING}
@@ -139,6 +142,10 @@ def _matching(connection: Connection, path: str, query: Mapping[str, Any]) -> li
     if not isinstance(found, list):
         raise ValidationError(f"{clean(path)} is no list of DHIS2 that can be searched.", sent=False)
     return found
+
+
+def _is_by_parameters(path: str) -> bool:
+    return is_tracked(path) or clean(path).partition("/")[0] in BY_PARAMETERS
 
 
 def _equal(name: str, value: Any) -> str:

@@ -221,6 +221,12 @@ def test_a_record_that_is_not_there_is_not_found(dhis2):
 # Finding one.
 
 
+def test_one_of_the_tracker_is_not_looked_for_by_nothing(dhis2, partner):
+    with pytest.raises(ValidationError, match="nothing to look for in trackedEntities"):
+        dhis2.find_one("trackedEntities", program="p", trackedEntities=None)
+    assert partner.seen == []
+
+
 def test_find_one_asks_for_equal_properties(dhis2, partner):
     partner["GET", "organisationUnits"] = answer(200, {"organisationUnits": [UNITS[0]]})
     found = dhis2.find_one("organisationUnits", filter="level:eq:4", code="OU: 1", closed=False, fields="id")

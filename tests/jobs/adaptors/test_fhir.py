@@ -306,6 +306,9 @@ def test_the_one_that_matches_is_found(fhir):
     fill(fhir, 3)
     assert fhir.find_one("Patient", identifier=f"{SYSTEM}|N1")["identifier"][0]["value"] == "N1"
     assert fhir.find_one("Patient", identifier=f"{SYSTEM}|none") is None
+    for nothing in (None, "", f"{SYSTEM}|"):
+        with pytest.raises(ValidationError, match="nothing to look for in identifier"):
+            fhir.find_one("Patient", identifier=nothing)
 
 
 def test_several_matches_are_ambiguous_after_one_page(fhir, server):

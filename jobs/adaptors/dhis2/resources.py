@@ -20,6 +20,7 @@ LISTING = frozenset(
     {"fields", "filter", "order", "query", "rootJunction", "paging", "page", "pageSize", "totalPages"}
     | {"skipPaging", "translate", "locale", "userOnly", "withinUserHierarchy", "memberObject", "api_version"}
 )
+SHAPING = LISTING - {"filter", "query"}  # and these find nothing
 # Lists that are searched by parameters of their own: the tracker of old servers.
 BY_PARAMETERS = frozenset(
     {"trackedEntityInstances", "events", "enrollments", "relationships", "trackedEntities", "tracker"}
@@ -67,7 +68,7 @@ def create(connection: Connection, path: str, data: Any, params: Mapping[str, An
     )
     if response.status == 409 and response.attempt > 1 and uid is not None:
         return {"status": "OK", "message": "An earlier try had created it.", "response": {"uid": uid}}
-    return response.body
+    return response.body if response.status == 204 else connection.part(response.body)
 
 
 def replace(connection: Connection, path: str, uid: str, data: Any, params: Mapping[str, Any]) -> Any:
@@ -97,11 +98,12 @@ def patch(connection: Connection, path: str, uid: str, data: Any, params: Mappin
 def upsert(
     connection: Connection, path: str, query: Mapping[str, Any], data: Any, params: Mapping[str, Any]
 ) -> Any:
-    if not any(value is not None for value in query.values()):
+    if not any(value not in (None, []) for name, value in query.items() if name not in SHAPING):
         raise ValidationError(
             "dhis2.upsert needs to know which record is meant: a query such as {'code': 'X'}.", sent=False
         )
-    found = _matching(connection, path, query)
+    # Nothing but the identifier is needed, and that must come whatever `fields` says.
+    found = _matching(connection, path, query if _is_by_parameters(path) else {**query, "fields": "id"})
     if len(found) > 1:
         raise AmbiguousError(
             f"DHIS2 has {len(found)} records that match in {clean(path)}; cannot tell which one to update.",

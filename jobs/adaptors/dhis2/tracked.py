@@ -62,7 +62,11 @@ def checked_strategy(strategy: str) -> str:
 
 
 def _by_type(payload: Payload) -> list[tuple[str, Iterable[Any]]]:
-    given = dict([payload]) if isinstance(payload, tuple) else dict(payload)
+    given: Mapping[str, Any] = {}
+    if isinstance(payload, Mapping):
+        given = payload
+    elif isinstance(payload, tuple) and len(payload) == 2:
+        given = dict([payload])
     unknown = [str(each) for each in given if each not in TYPES]
     if unknown or not given:
         raise ValidationError(

@@ -399,7 +399,9 @@ class RestClient:
         if 300 <= response.status < 400:
             message = message or f"{self.system} redirects this request elsewhere, which is not followed."
             facts["hint"] = "Put the final address in the credential."
-        elif response.status in (502, 504) and not safe:
+        elif not safe and (
+            response.status in (502, 504) or (response.status == 503 and facts["retry_after"] is None)
+        ):
             facts |= {"retryable": False, "hint": MAY_HAVE_ARRIVED}
         elif response.status in (500, 501):  # answered, so the connection is well
             facts |= {"kind": "partner", "retryable": response.status == 500}

@@ -148,7 +148,9 @@ def test_upsert_updates_what_it_finds(dhis2, partner):
 
 
 def test_upsert_finds_the_identifier_whatever_fields_says(dhis2, partner):
-    partner["GET", "organisationUnits"] = answer(200, {"pager": {}, "organisationUnits": [{"id": "OuA00000001"}]})
+    partner["GET", "organisationUnits"] = answer(
+        200, {"pager": {}, "organisationUnits": [{"id": "OuA00000001"}]}
+    )
     partner["PUT", "organisationUnits/OuA00000001"] = answer(200, {"status": "OK"})
     dhis2.upsert("organisationUnits", {"code": "OU_1", "fields": "name"}, {"name": "Clinic"})
     assert (partner.query(0)["fields"], partner.last.method) == ("id", "PUT")

@@ -33,7 +33,10 @@ def test_a_filter_may_be_an_object_or_its_json_text(wanted):
 
 
 def test_none_at_all_may_be_asked_for():
-    with FaultyServer(answer(200, {"results": [{"n": 1}]})) as server, connected("kobotoolbox", server) as kobo:
+    with (
+        FaultyServer(answer(200, {"results": [{"n": 1}]})) as server,
+        connected("kobotoolbox", server) as kobo,
+    ):
         assert kobo.get_submissions("aXb3", max=0) == []
         assert kobo.get_submissions("aXb3", max=1) == [{"n": 1}]
 
@@ -70,7 +73,10 @@ def test_a_list_is_asked_for_by_the_hundred(name, call):
 
 def test_what_a_credential_leaves_out_is_as_its_form_says():
     token = {"access_token": "tok-4711-abcdef", "expires_in": 3600}
-    with FaultyServer(answer(200, token), answer(200, {})) as server, connected("openlmis", server) as openlmis:
+    with (
+        FaultyServer(answer(200, token), answer(200, {})) as server,
+        connected("openlmis", server) as openlmis,
+    ):
         openlmis.get("/programs")
         shown = server.seen[0].headers["authorization"].removeprefix("Basic ")
     assert base64.b64decode(shown) == b"user-client:other-5ecret"

@@ -65,6 +65,7 @@ class RapidPro(Provider):
             )
         if response.status == 400:
             raise self._error(response, safe=False)
+        self.part(body, "uuid" if "uuid" in body else "id", (int, str))
         failed = body.get("status") in ("F", "failed")
         return Receipt(
             to=to,

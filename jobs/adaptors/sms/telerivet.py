@@ -56,6 +56,8 @@ class Telerivet(Provider):
         error = body.get("error") if response.status == 400 else None
         if response.status == 400 and not _is_about_recipient(error):
             raise self._error(response, safe=False)
+        if response.ok:
+            self.part(body, "id", str)
         failed = error is not None or body.get("status") in ("failed", "not_delivered", "cancelled")
         said = (
             self._sentence(response)

@@ -70,6 +70,7 @@ class Twilio(Provider):
         body = response.body if isinstance(response.body, dict) else {}
         if response.status == 400:
             return self._refused(to, body, response)
+        self.part(body, "sid", str)
         return _receipt(to, body)
 
     @operation(example='sent = twilio.send_sms(body="Come at 9.", to="+22890112233")', writes=True)

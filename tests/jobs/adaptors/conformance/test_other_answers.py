@@ -59,6 +59,7 @@ CALLS = {
         lambda it: it.append_values("s", "A1", [[1]]),
         lambda it: it.batch_update_values("s", [{"range": "A1", "values": [[1]]}]),
     ],
+    "kannel": [lambda it: it.send("+254711000111", "x"), lambda it: it.send_sms("+254711000111", "x")],
     "kobotoolbox": [lambda it: it.get_submissions("f"), lambda it: list(it.each("/assets/"))],
     "mpesa": [
         lambda it: it.stk_push(1, "+254708374149", "a", "b", callback_url="https://x.example/"),
@@ -108,5 +109,5 @@ def test_an_answer_of_somebody_else_is_told_in_a_sentence(name):
                 with pytest.raises(AdaptorError) as caught:
                     call(client)
                 assert caught.value.message.endswith("."), (number, caught.value)
-                if any(each.method != "GET" for each in stage.seen[before:]):
+                if name == "kannel" or any(each.method != "GET" for each in stage.seen[before:]):
                     assert caught.value.sent is True, (number, caught.value)

@@ -76,7 +76,11 @@ CALLS = {
         lambda it: it.send("+254711000111", "x"),
         lambda it: it.send_template("+254711000111", "a", "en"),
     ],
-    "rapidpro": [lambda it: it.send("+254711000111", "x"), lambda it: it.add_contact({}), lambda it: it.upsert_contact({"urns": ["tel:+1"]})],
+    "rapidpro": [
+        lambda it: it.send("+254711000111", "x"),
+        lambda it: it.add_contact({}),
+        lambda it: it.upsert_contact({"urns": ["tel:+1"]}),
+    ],
     "salesforce": [
         lambda it: it.query("select Id from A"),
         lambda it: it.retrieve("A", "7"),
@@ -88,7 +92,11 @@ CALLS = {
         lambda it: it.bulk_query("select Id from A"),
     ],
     "telerivet": [lambda it: it.send("+254711000111", "x"), lambda it: it.send_message({"content": "x"})],
-    "twilio": [lambda it: it.send("+254711000111", "x"), lambda it: it.get_messages(), lambda it: it.get_message("SM7")],
+    "twilio": [
+        lambda it: it.send("+254711000111", "x"),
+        lambda it: it.get_messages(),
+        lambda it: it.get_message("SM7"),
+    ],
     "vonage": [lambda it: it.get_balance(), lambda it: it.send("+254711000111", "x", "CLINIC")],
 }
 OTHERS = [answer(200, b"OK", kind="text/plain"), answer(200, b""), answer(200, b'"ok"')]

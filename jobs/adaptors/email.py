@@ -253,8 +253,8 @@ def _attach(message: EmailMessage, name: str, content: str | bytes) -> None:
     main, _, sub = kind.partition("/")
     # As bytes also where it is text, or every end of a line in it would be written anew.
     data = content.encode("utf-8", "replace") if isinstance(content, str) else bytes(content)
-    more = {"params": {"charset": "utf-8"}} if isinstance(content, str) and main == "text" else {}
-    message.add_attachment(data, maintype=main, subtype=sub, filename=name, **more)
+    charset = {"charset": "utf-8"} if isinstance(content, str) and main == "text" else None
+    message.add_attachment(data, maintype=main, subtype=sub, filename=name, params=charset)
 
 
 def _add_header(message: EmailMessage, name: str, value: Any) -> None:

@@ -63,10 +63,11 @@ def checked_strategy(strategy: str) -> str:
 
 def _by_type(payload: Payload) -> list[tuple[str, Iterable[Any]]]:
     given: Mapping[str, Any] = {}
+    pair: Any = payload
     if isinstance(payload, Mapping):
         given = payload
-    elif isinstance(payload, tuple) and len(payload) == 2:
-        given = dict([payload])
+    elif isinstance(pair, tuple) and len(pair) == 2:
+        given = dict([pair])
     unknown = [str(each) for each in given if each not in TYPES]
     if unknown or not given:
         raise ValidationError(

@@ -207,7 +207,7 @@ class Client(RestClient):
         )
 
 
-def _named(key: str) -> str:
+def _named(key: Any) -> str:
     """A key that means one object: without any the request would be about the bucket itself."""
     if not isinstance(key, str) or not key.strip():
         raise ValidationError("An object in S3 needs a key.", sent=False)

@@ -50,7 +50,10 @@ def test_a_mail_arrives_as_it_was_written(postbox):
 def test_attachments_arrive_to_the_byte(postbox):
     lab = "MSH|^~\\&|LAB\rPID|1||7\r"
     connected(postbox).send(
-        to=NURSE, subject="x", text="y", attachments={"lab.hl7": lab, "a.csv": "a,b", "c.txt": "", "é.txt": "é\n"}
+        to=NURSE,
+        subject="x",
+        text="y",
+        attachments={"lab.hl7": lab, "a.csv": "a,b", "c.txt": "", "é.txt": "é\n"},
     )
     (mail,) = postbox.taken
     found = {each.get_filename(): each for each in mail.iter_attachments()}
@@ -86,7 +89,9 @@ def test_what_cannot_be_sent_as_it_is_meant_is_refused(postbox, more, words):
 
 
 def test_nothing_and_half_a_character_are_written_as_they_can_be(postbox):
-    sent = connected(postbox).send(to=(each for each in [NURSE]), subject=None, text="a\ud83d", headers={"X-N": 5})
+    sent = connected(postbox).send(
+        to=(each for each in [NURSE]), subject=None, text="a\ud83d", headers={"X-N": 5}
+    )
     (mail,) = postbox.taken
     assert (mail["Subject"], mail["X-N"], sent["accepted"], mail["To"]) == ("", "5", [NURSE], NURSE)
     assert mail.get_content().strip() == "a?"

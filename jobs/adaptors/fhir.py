@@ -259,7 +259,8 @@ class Client(RestClient):
             method, path, data, headers={"Content-Type": mime, **(headers or {})}, **options
         )
         if response.body is None:
-            return {"id": _id_of(response)}
+            made = _id_of(response) or path.partition("?")[0].partition("/")[2] or None
+            return {"id": self.part(made, kind=str) if method == "POST" else made}
         body: dict[str, Any] = self.part(response.body)
         return body
 

@@ -1,8 +1,9 @@
 """Whether a run that did not succeed gets another automatic attempt, and when. Pure.
 
 Only what may be different next time is worth it: connections, 408, 425, 429 and 5xx, a `Retry-After`. Never a
-4xx, a mistake in the code or a limit. A run whose worker vanished is started again only if its author said that
-running it twice does no harm. (The policy's figures are the job version's.)
+4xx, a mistake in the code or a limit. A run whose worker vanished, or whose write may have been done behind a 502
+or a bare 503, is started again only if its author said that running it twice does no harm. (The policy's figures
+are the job version's.)
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class RetryPolicy:
             state not in ("failed", "exception")  # the latter: a token that could not be got just now
             or failure is None
             or attempt >= self.max_attempts
-            or not is_worth_retrying(failure)
+            or not is_worth_retrying(failure, safe_to_run_again=self.safe_to_run_again)
         ):
             return None
         factor = random.uniform(0.5, 1.5) if spread is None else spread  # noqa: S311  # jitter, not a secret
@@ -48,9 +49,10 @@ class RetryPolicy:
         return max(wait, asked)
 
 
-def is_worth_retrying(failure: Failure) -> bool:
+def is_worth_retrying(failure: Failure, *, safe_to_run_again: bool = False) -> bool:
     if failure.type == "UnsureError":
         return False
-    if failure.status is not None:
-        return failure.status in WORTH_RETRYING or failure.status >= 500
-    return failure.retryable
+    if failure.status is not None and failure.status not in WORTH_RETRYING and failure.status < 500:
+        return False
+    # The adaptor says no where its write may have been done all the same.
+    return failure.retryable or (safe_to_run_again and failure.status is not None)

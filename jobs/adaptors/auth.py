@@ -65,6 +65,14 @@ class HeaderKey(NoAuth):
 
 
 @dataclass(frozen=True)
+class OpenHeader(HeaderKey):
+    """A header that anybody may read."""
+
+    def secrets(self) -> tuple[str, ...]:
+        return ()
+
+
+@dataclass(frozen=True)
 class QueryKey(NoAuth):
     """A key in the address."""
 

@@ -37,7 +37,7 @@ def encode(data: Any, content_type: str | None = None) -> tuple[bytes | None, st
     if content_type == "multipart":
         return _multipart(data)
     if content_type == "form":
-        return urlencode(_pairs(data)).encode(), MIME["form"]
+        return urlencode(_pairs(data), errors="replace").encode(), MIME["form"]
     if isinstance(data, (bytes, bytearray, memoryview)):
         return bytes(data), MIME.get(content_type or "", content_type)
     if isinstance(data, str) and content_type != "json":
@@ -150,6 +150,6 @@ def _multipart(data: Any) -> tuple[bytes, str]:
         elif isinstance(value, tuple):
             files.append((name, value))
         elif value is not None:
-            files.append((name, (None, _field(value).encode("utf-8"))))
+            files.append((name, (None, _field(value).encode("utf-8", "replace"))))
     request = httpx.Request("POST", "http://form.invalid", files=files)
     return request.read(), request.headers["content-type"]

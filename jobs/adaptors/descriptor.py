@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from jobs.adaptors.auth import Auth, Basic, HeaderKey, NoAuth, QueryKey, Several
+from jobs.adaptors.auth import Auth, Basic, HeaderKey, NoAuth, OpenHeader, QueryKey, Several
 from jobs.adaptors.auth import bearer as bearer_key
 from jobs.adaptors.engine import Response, RestClient
 from jobs.adaptors.errors import AdaptorError, ValidationError
@@ -33,6 +33,7 @@ from jobs.adaptors.spec import AdaptorSpec, operation
 Configuration = dict[str, Any]
 MakeAuth = Callable[[Configuration], Auth]
 DEFAULT_MAX = 10_000
+SEVERAL_PARTS = ("path", "kind")  # what a job may write with slashes, as `sites/root/lists`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,12 +127,14 @@ class ThinClient(RestClient):
         return filled(self.descriptor.base, configuration)
 
     def authenticate(self, configuration: Configuration) -> Auth:
-        return self.descriptor.auth(configuration)
+        given = {name: value for name, value in configuration.items() if value not in (None, "")}
+        return self.descriptor.auth({**_defaults(self.schema), **given})
 
     def problem(self, response: Response) -> AdaptorError | None:
         for each in self.descriptor.problems:
             found = dig(response.body, each.when)
-            if found in (None, "", [], {}, False) or found in each.good:
+            absent = found in (None, "", [], {}) or (not each.good and not found)
+            if absent or found in each.good:  # `success: false` is there, and is not good
                 continue
             words = dig(response.body, each.message) if each.message else found
             return AdaptorError(
@@ -159,10 +162,14 @@ class ThinClient(RestClient):
             read_only=call.read_only,
             idempotency_key=str(given[call.key]) if call.key and given.get(call.key) else None,
         )
-        return dig(response.body, call.take) if call.take else response.body
+        if not call.take or response.status == 204:
+            return response.body
+        return dig(self.part(response.body, kind=(dict, list)), call.take)
 
     def _listed(self, call: Call, path: str, params: dict[str, Any], given: Mapping[str, Any]) -> list[Any]:
-        wanted = given.get("max") or DEFAULT_MAX
+        wanted = DEFAULT_MAX if given.get("max") is None else max(0, given["max"])
+        if not wanted:
+            return []
         found = list(self.records(path, params=params, paging=call.paging, items=call.take, max=wanted + 1))
         if len(found) > wanted and given.get("max") is None:
             self.context.log(
@@ -189,6 +196,11 @@ def bearer(token: str) -> MakeAuth:
 
 def header(name: str, key: str, prefix: str = "") -> MakeAuth:
     return lambda given: HeaderKey(name, str(given[key]), prefix) if given.get(key) else NoAuth()
+
+
+def open_header(name: str, field: str) -> MakeAuth:
+    """A header that is part of the log-in but no secret, as the name of an environment."""
+    return lambda given: OpenHeader(name, str(given[field])) if given.get(field) else NoAuth()
 
 
 def query(name: str, key: str) -> MakeAuth:
@@ -290,6 +302,11 @@ def _request(
     return send
 
 
+def _defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
+    fields = schema.get("properties", {}).items()
+    return {name: rule["default"] for name, rule in fields if "default" in rule}
+
+
 def _basic_of(fields: tuple[str, str], given: Configuration) -> Basic:
     return Basic(str(given.get(fields[0]) or ""), str(given.get(fields[1]) or ""))
 
@@ -307,7 +324,7 @@ def _path(call: Call, given: Mapping[str, Any]) -> str:
         said = given.get(found[1])
         if said in (None, ""):
             raise ValidationError(f"{call.name}() needs {found[1]}.", sent=False)
-        return quote(str(said), safe="")
+        return quote(str(said), safe="/" if found[1] in SEVERAL_PARTS else "")
 
     return re.sub(r"\{(\w+)\}", value, call.path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import smtplib
 import socket
 import ssl
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import formatdate, make_msgid, parseaddr
+from email.utils import formatdate, getaddresses, make_msgid, parseaddr
 from typing import Any
 
 from jobs.adaptors.context import Context
@@ -100,12 +101,14 @@ class Client:
         Attachments are texts or bytes by file name. Recipients that the server refuses are listed in `refused`; when
         it refuses all of them that is an error. Never sent again by itself when it may have gone out.
         """
-        everybody = [*_listed(to), *_listed(cc), *_listed(bcc)]
+        to, cc, bcc = _listed(to), _listed(cc), _listed(bcc)  # which may be read only once
+        everybody = [*to, *cc, *bcc]
         if not everybody:
             raise ValidationError("A mail needs a recipient.", sent=False)
+        text, html = _plain(text), None if html is None else _plain(html)
         message = self._message(_listed(to), _listed(cc), subject, text, html, reply_to, attachments or {})
         for name, value in (headers or {}).items():
-            message[name] = value
+            _add_header(message, name, value)
         shown = f"To: {', '.join(everybody)}\nSubject: {subject}\n\n{text or html or ''}"
         if self._exchanges.held("SEND", self._where, body=shown):
             return {"message_id": message["Message-ID"], "accepted": everybody, "refused": {}}
@@ -139,12 +142,12 @@ class Client:
     ) -> EmailMessage:
         message = EmailMessage()
         try:
-            message["From"], message["Subject"] = self._from, " ".join(str(subject).split())
+            message["From"], message["Subject"] = self._from, " ".join(_plain(subject).split())
             message["To"] = ", ".join(to)
             if cc:
                 message["Cc"] = ", ".join(cc)
             if reply_to:
-                message["Reply-To"] = reply_to
+                message["Reply-To"] = ", ".join(_listed(reply_to))
         except (ValueError, IndexError):
             raise ValidationError("An address in this mail is not one.", sent=False) from None
         message["Date"] = formatdate()
@@ -245,17 +248,40 @@ def _attach(message: EmailMessage, name: str, content: str | bytes) -> None:
     kind = mimetypes.guess_type(name)[0] or (
         "text/plain" if isinstance(content, str) else "application/octet-stream"
     )
+    if not isinstance(content, (str, bytes, bytearray)):
+        raise ValidationError(f"The attachment {name!r} is neither text nor bytes.", sent=False)
     main, _, sub = kind.partition("/")
-    if isinstance(content, str) and main == "text":
-        message.add_attachment(content, subtype=sub, filename=name)
-        return
-    data = content.encode("utf-8") if isinstance(content, str) else bytes(content)
-    message.add_attachment(data, maintype=main, subtype=sub, filename=name)
+    # As bytes also where it is text, or every end of a line in it would be written anew.
+    data = content.encode("utf-8", "replace") if isinstance(content, str) else bytes(content)
+    charset = {"charset": "utf-8"} if isinstance(content, str) and main == "text" else None
+    message.add_attachment(data, maintype=main, subtype=sub, filename=name, params=charset)
+
+
+def _add_header(message: EmailMessage, name: str, value: Any) -> None:
+    try:
+        if not re.fullmatch(r"[!-9;-~]+", name):
+            raise ValueError
+        message[name] = _plain(value)
+    except (ValueError, TypeError):
+        raise ValidationError(
+            f"The header {name!r} cannot be added: it is there already, or holds what no header may hold.",
+            sent=False,
+        ) from None
+
+
+def _plain(text: Any) -> str:
+    """As a mail can carry it: half a character cannot travel."""
+    return "" if text is None else str(text).encode("utf-8", "replace").decode("utf-8")
 
 
 def _listed(given: str | Iterable[str]) -> list[str]:
-    found = [given] if isinstance(given, str) else list(given)
+    found = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
     for each in found:
+        if not isinstance(each, str):
+            raise ValidationError("A mail address must be text.", sent=False)
+        if len(getaddresses([each])) > 1:
+            # The server would be told of the first alone.
+            raise ValidationError("Each address stands for itself: give several as a list.", sent=False)
         name, address = parseaddr(each)
         try:
             Address(name, addr_spec=address)

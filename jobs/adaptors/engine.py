@@ -48,6 +48,7 @@ Errors = bool | Mapping[int, "bool | str | Callable[[Response], bool | str | Non
 
 LONGEST_MESSAGE = 400
 WRONG_ADDRESS = "Correct the address, or ask an administrator whether this project may speak to it."
+SOMEBODY_ELSE = "Is the address right, or does a log-in page or a proxy stand in between?"
 MAY_HAVE_ARRIVED = "It may have been received all the same: look there before sending it again."
 
 
@@ -255,6 +256,8 @@ class RestClient:
                 raise AdaptorError(f"{self.system} hands out its pages in circles.")
             seen.add(asked)
             response = self.request("GET", request.path, params=request.params, **options)
+            if response.status != 204:
+                self.part(response.body, kind=(dict, list))
             found = dig(response.body, items)
             page = found if isinstance(found, list) else []
             for record in page:
@@ -321,6 +324,18 @@ class RestClient:
         )
         return self._response(answer, "auto")
 
+    def part(self, body: Any, path: str = "", kind: type | tuple[type, ...] = dict) -> Any:
+        """What an answer must hold at a dotted path. Whatever else a proxy may have answered is told in a sentence."""
+        found = dig(body, path) if path else body
+        if not isinstance(found, kind):
+            raise AdaptorError(
+                f"{self.system} answered with something else than was asked for.",
+                body=body[:2000] if isinstance(body, (str, bytes)) else body,
+                hint=SOMEBODY_ELSE,
+                sent=True,
+            )
+        return found
+
     def error_of(self, response: Response) -> AdaptorError:
         """The error that stands for an answer, for those who judge a status themselves."""
         return self._error(response, safe=True)
@@ -350,7 +365,7 @@ class RestClient:
                 f"{self.system} answered with a web page instead of data.",
                 status=answer.status,
                 body=text_of(answer)[:2000],
-                hint="Is the address right, or does a log-in page or a proxy stand in between?",
+                hint=SOMEBODY_ELSE,
                 sent=True,
             )
         return Response(
@@ -384,7 +399,9 @@ class RestClient:
         if 300 <= response.status < 400:
             message = message or f"{self.system} redirects this request elsewhere, which is not followed."
             facts["hint"] = "Put the final address in the credential."
-        elif response.status in (502, 504) and not safe:
+        elif not safe and (
+            response.status in (502, 504) or (response.status == 503 and facts["retry_after"] is None)
+        ):
             facts |= {"retryable": False, "hint": MAY_HAVE_ARRIVED}
         elif response.status in (500, 501):  # answered, so the connection is well
             facts |= {"kind": "partner", "retryable": response.status == 500}

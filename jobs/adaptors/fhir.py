@@ -12,6 +12,7 @@ from jobs.adaptors.auth import Auth, Basic, NoAuth, bearer
 from jobs.adaptors.engine import Response, RestClient
 from jobs.adaptors.errors import AdaptorError, AmbiguousError, NotFound, ValidationError
 from jobs.adaptors.paging import LinkNext, next_link
+from jobs.adaptors.searching import refuse_empty
 from jobs.adaptors.signing_in import client_credentials
 from jobs.adaptors.spec import AdaptorSpec, address, credential, operation, secret, text
 
@@ -95,13 +96,13 @@ class Client(RestClient):
     @operation(example='patient = fhir.read("Patient/7")')
     def read(self, reference: str) -> dict[str, Any]:
         """One resource by its reference (`Patient/7`, `Patient/7/_history/2`)."""
-        found: dict[str, Any] = self.get(_relative(reference)).body
+        found: dict[str, Any] = self.part(self.get(_relative(reference)).body)
         return found
 
     @operation(example='bundle = fhir.search_bundle("Patient", identifier="urn:nid|7", count=50)')
     def search_bundle(self, kind: str, **params: Any) -> dict[str, Any]:
         """One page of a search as the server's bundle; `count` becomes `_count`, and so on."""
-        found: dict[str, Any] = self.get(kind, params=_params(params)).body
+        found: dict[str, Any] = self.part(self.get(kind, params=_params(params)).body)
         return found
 
     @operation(example='patients = fhir.search("Patient", birthdate="ge2020-01-01")')
@@ -129,6 +130,7 @@ class Client(RestClient):
     @operation(example='patient = fhir.find_one("Patient", identifier="urn:nid|7")')
     def find_one(self, kind: str, **params: Any) -> dict[str, Any] | None:
         """The one resource that matches, or None. Several raise AmbiguousError."""
+        refuse_empty("fhir.find_one", params)
         found: dict[str, Any] | None = None
         for entry in self._entries(kind, {"count": 2, **params}):
             mode = (entry.get("search") or {}).get("mode") or "match"
@@ -256,20 +258,25 @@ class Client(RestClient):
         response = self.request(
             method, path, data, headers={"Content-Type": mime, **(headers or {})}, **options
         )
-        body: dict[str, Any] | None = response.body
-        return body if body is not None else {"id": _id_of(response)}
+        if response.body is None:
+            made = _id_of(response) or path.partition("?")[0].partition("/")[2] or None
+            return {"id": self.part(made, kind=str) if method == "POST" else made}
+        body: dict[str, Any] = self.part(response.body)
+        return body
 
     def _bundle(self, kind: str, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         given = list(entries)
         data = {"resourceType": "Bundle", "type": kind, "entry": given}
-        return self._sent("POST", "", data, repeatable=all(_can_be_repeated(each) for each in given))
+        answer = self._sent("POST", "", data, repeatable=all(_can_be_repeated(each) for each in given))
+        self.part(answer, "resourceType", str)
+        return answer
 
     def _entries(self, kind: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """The entries with a resource, of all pages."""
         bundle: Any = self.search_bundle(kind, **params)
         theirs = _root_of(bundle, kind)
         seen: set[str] = set()
-        while isinstance(bundle, dict):
+        while True:
             for entry in bundle.get("entry") or ():
                 resource = entry.get("resource") if isinstance(entry, dict) else None
                 if isinstance(resource, dict) and resource.get("resourceType") != "OperationOutcome":
@@ -280,7 +287,7 @@ class Client(RestClient):
             if following in seen:
                 raise AdaptorError("The FHIR server hands out its pages in circles.", sent=True)
             seen.add(following)
-            bundle = self.get(self._within(following, theirs)).body
+            bundle = self.part(self.get(self._within(following, theirs)).body)
 
     def _within(self, link: str, theirs: str | None) -> str:
         """The next page on our server: behind a proxy it often names itself wrongly."""

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from jobs.adaptors.auth import Auth, bearer
 from jobs.adaptors.engine import Response, RestClient
-from jobs.adaptors.errors import ConfigurationError
+from jobs.adaptors.errors import ConfigurationError, ValidationError
 from jobs.adaptors.signing_in import SignIn
 from jobs.adaptors.spec import AdaptorSpec, address, credential, operation, secret, text
 
@@ -59,7 +59,7 @@ class Client(RestClient):
     def get_values(self, spreadsheet: str, range: str) -> list[list[Any]]:
         """The rows of a range; cells at the end of a row that are empty are missing."""
         body = self.get(_path(spreadsheet, range)).body
-        return list(body.get("values") or [])
+        return list(self.part(body).get("values") or [])
 
     @operation(example='googlesheets.append_values(sheet, "Visits!A1", [["2026-03-06", 12]])', writes=True)
     def append_values(self, spreadsheet: str, range: str, rows: Rows, *, raw: bool = False) -> int:
@@ -67,15 +67,16 @@ class Client(RestClient):
 
         Never repeated by itself: a second time would add them twice.
         """
-        if not rows:
+        cells = _cells(rows)
+        if not cells:
             return self._nothing()
         response = self.post(
             f"{_path(spreadsheet, range)}:append",
-            {"values": [list(row) for row in rows]},
+            {"values": cells},
             params={"valueInputOption": _option(raw), "insertDataOption": "INSERT_ROWS"},
             repeatable=False,
         )
-        return int((response.body.get("updates") or {}).get("updatedRows") or 0)
+        return int((self.part(response.body).get("updates") or {}).get("updatedRows") or 0)
 
     @operation(
         example='googlesheets.batch_update_values(sheet, [{"range": "Visits!A2:B2", "values": [[1, 2]]}])',
@@ -87,9 +88,10 @@ class Client(RestClient):
         """Write into several ranges at once; answers how many cells. A second time writes the same."""
         if not data:
             return self._nothing()
-        body = {"valueInputOption": _option(raw), "data": [dict(each) for each in data]}
+        ranges = [{**each, "values": _cells(each.get("values") or ())} for each in data]
+        body = {"valueInputOption": _option(raw), "data": ranges}
         response = self.post(f"/{quote(spreadsheet, safe='')}/values:batchUpdate", body, repeatable=True)
-        return int(response.body.get("totalUpdatedCells") or 0)
+        return int(self.part(response.body).get("totalUpdatedCells") or 0)
 
     @operation(example='googlesheets.clear_values(sheet, "Visits!A2:F")', writes=True)
     def clear_values(self, spreadsheet: str, range: str) -> None:
@@ -126,6 +128,16 @@ def _assertion(email: str, key: str, audience: str) -> str:
         raise ConfigurationError(
             "The private key of the service account cannot be read; paste all of it."
         ) from None
+
+
+def _cells(rows: Rows) -> list[list[Any]]:
+    """Lists of cells. A row by name would be taken for its names, and a text for a cell a letter."""
+    kept = list(rows)
+    if not all(isinstance(row, (list, tuple)) for row in kept):
+        raise ValidationError(
+            'Each row for Google Sheets is a list of cells, as in [["2026-03-06", 12]].', sent=False
+        )
+    return [list(row) for row in kept]
 
 
 def _path(spreadsheet: str, range: str) -> str:

@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
 from jobs.adaptors.auth import Auth, Basic
@@ -16,6 +17,7 @@ from jobs.adaptors.signing_in import SignIn
 from jobs.adaptors.spec import AdaptorSpec, address, credential, operation, secret, text
 
 HOSTS = {"sandbox": "https://sandbox.safaricom.co.ke", "production": "https://api.safaricom.co.ke"}
+LONGEST_REFERENCE = 12
 NAIROBI = timezone(timedelta(hours=3))  # timestamps of their passwords are local time there
 
 
@@ -72,22 +74,28 @@ class Client(RestClient):
     def stk_push(
         self, amount: int, phone: str, reference: str, description: str, *, callback_url: str, **more: Any
     ) -> dict[str, Any]:
-        """Ask somebody to confirm a payment on the telephone; the answer comes to `callback_url`."""
-        if amount != int(amount) or amount < 1:
-            raise ValidationError("M-Pesa takes whole shillings, at least one.", sent=False)
+        """Ask somebody to confirm a payment on the telephone; the answer comes to `callback_url`.
+
+        `reference` has at most 12 characters; of the description the first 13 are shown.
+        """
+        if len(str(reference)) > LONGEST_REFERENCE:
+            # Cut off, it would be the reference of another payment.
+            raise ValidationError(
+                f"M-Pesa takes a reference of at most {LONGEST_REFERENCE} characters.", sent=False
+            )
         number = _number(phone)
         return self._asked(
             "/mpesa/stkpush/v1/processrequest",
             {
                 **self._signed(),
                 "TransactionType": "CustomerPayBillOnline",
-                "Amount": amount,
+                "Amount": _shillings(amount),
                 "PartyA": number,
                 "PartyB": self._shortcode,
                 "PhoneNumber": number,
                 "CallBackURL": callback_url,
-                "AccountReference": reference[:12],
-                "TransactionDesc": description[:13],
+                "AccountReference": str(reference),
+                "TransactionDesc": str(description)[:13],
                 **more,
             },
         )
@@ -98,7 +106,7 @@ class Client(RestClient):
         data = {**self._signed(), "CheckoutRequestID": checkout_request_id}
         path = "/mpesa/stkpushquery/v1/query"
         response = self.post(path, data, read_only=True, errors={500: _unless_pending})
-        return {**response.body, "pending": response.status == 500}
+        return {**self.part(response.body), "pending": response.status == 500}
 
     @operation(
         example='mpesa.check_transaction_status({"TransactionID": "OEI2AK4Q16", "Initiator": "api"})',
@@ -123,7 +131,7 @@ class Client(RestClient):
             "ConfirmationURL": confirmation,
             "ValidationURL": validation,
         }
-        return dict(self.post("/mpesa/c2b/v1/registerurl", data, repeatable=True).body)
+        return dict(self.part(self.post("/mpesa/c2b/v1/registerurl", data, repeatable=True).body))
 
     @operation(example='mpesa.remit_tax({"Amount": "239", "AccountReference": "353353"})', writes=True)
     def remit_tax(self, payment: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,8 +157,8 @@ class Client(RestClient):
         return f"M-Pesa accepts the keys for the short code {self._shortcode}."
 
     def _asked(self, path: str, data: Mapping[str, Any]) -> dict[str, Any]:
-        answer: dict[str, Any] = self.post(path, dict(data), repeatable=False, retry_statuses=(429,)).body
-        return answer
+        answer = self.post(path, dict(data), repeatable=False, retry_statuses=(429,))
+        return dict(self.part(answer.body))
 
     def _signed(self) -> dict[str, str]:
         if not self._pass_key:
@@ -170,8 +178,15 @@ def _unless_pending(response: Response) -> bool | None:
     return False if "being processed" in str(said) else None
 
 
+def _shillings(amount: Any) -> int:
+    """250 also from 250.0, as a table reads it."""
+    if isinstance(amount, bool) or not isinstance(amount, (int, float, Decimal)) or amount < 1 or amount % 1:
+        raise ValidationError("M-Pesa takes whole shillings, at least one.", sent=False)
+    return int(amount)
+
+
 def _number(phone: str) -> str:
-    number = re.sub(r"[\s()-]", "", phone).lstrip("+")
+    number = re.sub(r"[\s()-]", "", str(phone)).lstrip("+")
     number = "254" + number[1:] if number.startswith("0") else number
     if not re.fullmatch(r"254\d{9}", number):
         raise ValidationError("M-Pesa pays from Kenyan numbers, as in +254708374149.", sent=False)

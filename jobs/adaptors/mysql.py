@@ -95,7 +95,8 @@ class Client(SqlClient):
     def _cursor(self, connection: Any, *, stream: bool) -> Any:
         from pymysql.cursors import SSCursor
 
-        return connection.cursor(SSCursor) if stream else connection.cursor()
+        # Rows still to come would be thrown away by the next statement of a transaction.
+        return connection.cursor(SSCursor) if stream and not self._inside else connection.cursor()
 
 
 def _tls(wish: str) -> ssl.SSLContext | None:

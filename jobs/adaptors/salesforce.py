@@ -92,7 +92,7 @@ class Client(RestClient):
         """The same one by one, without holding them all."""
         page = self.get(f"{self._root}/query", params={"q": soql}).body
         while True:
-            yield from page.get("records") or ()
+            yield from self.part(page).get("records") or ()
             if page.get("done", True) or not page.get("nextRecordsUrl"):
                 return
             page = self.get(str(page["nextRecordsUrl"])).body
@@ -100,12 +100,14 @@ class Client(RestClient):
     @operation(example='salesforce.retrieve("Contact", "0035g00000ABCDE")')
     def retrieve(self, kind: str, id: str, *, fields: str | None = None) -> dict[str, Any]:
         """One record by its ID."""
-        return dict(self.get(self._object(kind, id), params={"fields": fields} if fields else None).body)
+        found = self.get(self._object(kind, id), params={"fields": fields} if fields else None)
+        return dict(self.part(found.body))
 
     @operation(example='fields = salesforce.describe("Contact")["fields"]')
     def describe(self, kind: str | None = None) -> dict[str, Any]:
         """About a kind of record, or about all kinds."""
-        return dict(self.get(f"{self._object(kind)}/describe" if kind else f"{self._root}/sobjects").body)
+        found = self.get(f"{self._object(kind)}/describe" if kind else f"{self._root}/sobjects")
+        return dict(self.part(found.body))
 
     # ---- writing
 
@@ -140,7 +142,8 @@ class Client(RestClient):
         for part in _parts(ids, AT_ONCE):
             params = {"ids": ",".join(part), "allOrNone": "false"}
             answer = self.delete(f"{self._root}/composite/sobjects", params=params).body
-            results += answer if isinstance(answer, list) else [{"success": True, "errors": []} for _ in part]
+            held = [{"success": True, "errors": []} for _ in part] if self.context.dry_run else None
+            results += held or self.part(answer, kind=list)
         return self._summed(results)
 
     # ---- bulk
@@ -157,23 +160,31 @@ class Client(RestClient):
         external_id: str | None = None,
         wait: float = 300,
     ) -> dict[str, Any]:
-        """Insert, update, upsert or delete very many rows as one job; answers its numbers when it has ended."""
+        """Insert, update, upsert or delete very many rows as one job; answers its numbers when it has ended.
+
+        Refused rows are told in the log with the first reason; raises when all were refused.
+        """
         job = {"operation": what, "object": kind, "contentType": "CSV", "lineEnding": "CRLF"}
         made = self.post(
             f"{self._root}/jobs/ingest", job | ({"externalIdFieldName": external_id} if external_id else {})
         )
-        path = f"{self._root}/jobs/ingest/{made.body['id']}"
+        path = f"{self._root}/jobs/ingest/{self.part(made.body, 'id', str)}"
         # A job that was not closed does nothing, so that all of this may fail without harm.
         self.put(f"{path}/batches", tables.write(rows).encode("utf-8"), content_type="text/csv")
         self.patch(path, {"state": "UploadComplete"}, repeatable=False)
-        return made.body if self.context.dry_run else self._awaited(path, wait)
+        if self.context.dry_run:
+            return dict(made.body)
+        job = self._awaited(path, wait)
+        self._tell_refused(path, job)
+        return job
 
     @operation(example='rows = salesforce.bulk_query("select Id, Name from Contact")')
     def bulk_query(self, soql: str, *, wait: float = 300) -> list[dict[str, str]]:
         """The rows of a query over very many records, as texts."""
         job = {"operation": "query", "query": soql}
         made = self.post(f"{self._root}/jobs/query", job, read_only=True, repeatable=True).body
-        path, rows, locator = f"{self._root}/jobs/query/{made['id']}", list[dict[str, str]](), ""
+        path = f"{self._root}/jobs/query/{self.part(made, 'id', str)}"
+        rows, locator = list[dict[str, str]](), ""
         self._awaited(path, wait)
         while True:
             params = {"maxRecords": 10_000, **({"locator": locator} if locator else {})}
@@ -207,7 +218,7 @@ class Client(RestClient):
             answer = self.request(
                 method, f"{self._root}/composite/sobjects{path}", body, repeatable=repeatable
             )
-            results += answer.body
+            results += self.part(answer.body, kind=list)
         return self._summed(results)
 
     def _summed(self, results: list[dict[str, Any]]) -> dict[str, Any]:
@@ -227,10 +238,24 @@ class Client(RestClient):
             self.context.log("warning", f"Salesforce refused {len(errors)} of {len(results)} records.")
         return {"success": not errors, "completed": completed, "errors": errors}
 
+    def _tell_refused(self, path: str, job: Mapping[str, Any]) -> None:
+        """A job is complete also when rows of it were refused, be it every one."""
+        refused, all_of = (int(job.get(f"numberRecords{what}") or 0) for what in ("Failed", "Processed"))
+        if not refused:
+            return
+        page = self.get(f"{path}/failedResults", headers={"Accept": "text/csv"}, parse_as="text")
+        rows = tables.read(page.body or "", delimiter=",")
+        reason = str(rows[0].get("sf__Error") or "no reason given") if rows else "no reason given"
+        said = f"Salesforce refused {refused:,} of {all_of:,} rows; the first: {self.redact(reason)}"
+        if refused >= all_of:
+            raise ValidationError(said, body=dict(job), sent=False)
+        self.context.log("warning", said)
+
     def _awaited(self, path: str, seconds: float) -> dict[str, Any]:
         end, pause, told = time.monotonic() + seconds, 0.2, -1
         while True:
             job: dict[str, Any] = self.get(path).body
+            self.part(job, "state", str)
             if job["state"] == "JobComplete":
                 return job
             if job["state"] in ("Failed", "Aborted"):

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from jobs.adaptors.bodies import to_json
 from jobs.adaptors.common import csv as tables
 from jobs.adaptors.context import Context
 from jobs.adaptors.errors import (
@@ -130,12 +131,18 @@ class Client:
         """The lines of a big file, without holding it."""
         with self._told("GET", path), self._connected().open(path, "rb", bufsize=65_536) as file:
             for line in file:
-                yield line.decode(encoding).rstrip("\r\n") if isinstance(line, bytes) else line.rstrip("\r\n")
+                try:
+                    text = line.decode(encoding) if isinstance(line, bytes) else line
+                except (UnicodeDecodeError, LookupError):
+                    raise ValidationError(f"{path} is not text in {encoding}.", sent=False) from None
+                yield text.rstrip("\r\n")
 
     @operation(example='sftp.put("/inbox/report.csv", csv.write(rows))', writes=True)
     def put(self, path: str, content: str | bytes) -> dict[str, Any]:
         """Write a file. It appears under its name only when it is complete; a second time it replaces the first."""
-        data = content.encode("utf-8") if isinstance(content, str) else bytes(content)
+        if not isinstance(content, (str, bytes, bytearray)):
+            raise ValidationError("A file is written from text or bytes; for values use put_json().", sent=False)
+        data = content.encode("utf-8", "replace") if isinstance(content, str) else bytes(content)
         shown = data.decode("utf-8") if _is_text(data) else f"{len(data)} bytes, not text"
         if not self._exchanges.held("PUT", self._url(path), body=shown):
             with self._told("PUT", path, body=shown) as told:
@@ -151,7 +158,7 @@ class Client:
     @operation(example='sftp.put_json("/inbox/patients.json", state.data)', writes=True)
     def put_json(self, path: str, value: Any) -> dict[str, Any]:
         """Write values as a JSON file."""
-        return self.put(path, json.dumps(value, ensure_ascii=False, default=str))
+        return self.put(path, to_json(value))
 
     @operation(example='sftp.move("/outbox/a.csv", "/done/a.csv")', writes=True)
     def move(self, path: str, to: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -59,7 +60,7 @@ def add_params(url: str, params: Mapping[str, object] | None) -> str:
         name for name, _value in parse_qsl(httpx.URL(url).query.decode("ascii"), keep_blank_values=True)
     }
     pairs = [
-        f"{quote(name, safe=READABLE)}={quote(_text(each), safe=READABLE)}"
+        f"{quote(name, safe=READABLE)}={quote(_text(each), safe=READABLE, errors='replace')}"
         for name, value in params.items()
         if name not in present
         for each in _each(value)
@@ -114,4 +115,6 @@ def _text(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, dict):  # a filter as Kobo and OpenHIM take it; Python's own spelling serves nobody
+        return json.dumps(value, default=str, ensure_ascii=False)
     return str(value)

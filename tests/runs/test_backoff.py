@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +22,7 @@ def failure(**facts: Any) -> Failure:
     return Failure(type=facts.pop("type", "AdaptorError"), message="no", **facts)
 
 
-DOWN = failure(status=503)
+DOWN = failure(status=503, retryable=True)
 
 
 @pytest.mark.parametrize(
@@ -35,8 +36,22 @@ DOWN = failure(status=503)
         (POLICY, "failed", 1, failure(retryable=True), 30),  # no answer at all: a connection error
         (POLICY, "failed", 1, failure(), None),  # the job said no
         (POLICY, "failed", 1, failure(status=404, retryable=True), None),  # a 4xx stays one
-        (POLICY, "failed", 1, failure(status=429, retry_after=10), 30),  # we are more patient than asked
-        (POLICY, "failed", 1, failure(status=429, retry_after=500), 500),  # they are
+        (POLICY, "failed", 1, failure(status=502), None),  # the write may have been done behind it
+        (
+            replace(POLICY, safe_to_run_again=True),
+            "failed",
+            1,
+            failure(status=502),
+            30,
+        ),  # and twice does no harm
+        (
+            POLICY,
+            "failed",
+            1,
+            failure(status=429, retryable=True, retry_after=10),
+            30,
+        ),  # we are more patient than asked
+        (POLICY, "failed", 1, failure(status=429, retryable=True, retry_after=500), 500),  # they are
         (POLICY, "failed", 1, failure(type="UnsureError", retryable=True), None),  # a person must look
         (POLICY, "failed", 1, None, None),
         (POLICY, "crashed", 1, DOWN, None),
@@ -68,7 +83,8 @@ def test_each_end_waits_as_long_as_it_should(
     ],
 )
 def test_only_an_answer_that_may_be_another_one_next_time_is_worth_it(status: int, worth: bool) -> None:
-    assert is_worth_retrying(failure(status=status, retryable=not worth)) is worth
+    assert is_worth_retrying(failure(status=status, retryable=True)) is worth
+    assert not is_worth_retrying(failure(status=status))
 
 
 @given(attempt=st.integers(1, 1000), asked=st.none() | st.floats(0, 1e6))
@@ -77,7 +93,7 @@ def test_a_wait_is_spread_by_half_and_never_shorter_than_the_partner_asked(
 ) -> None:
     policy = RetryPolicy(max_attempts=2000, first_wait=timedelta(seconds=10), longest_wait=timedelta(hours=1))
     full = min(10.0 * 2 ** min(attempt - 1, 30), 3600)
-    wait = policy.wait_after(state="failed", attempt=attempt, failure=failure(status=503, retry_after=asked))
+    wait = policy.wait_after(state="failed", attempt=attempt, failure=replace(DOWN, retry_after=asked))
     assert wait is not None
     seconds = wait.total_seconds()
     assert max(full / 2, (asked or 0) - 0.001) <= seconds <= max(full * 1.5, (asked or 0) + 0.001)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -65,7 +64,9 @@ class Client:
         body = self._connection.ask_sql(text, write=write, repeatable=not write, **options).body
         if options.get("format", "json") != "json":
             return body
-        return body.get("total_rows", 0) if write and not body.get("rows") else body["rows"]
+        if write and not self._connection.part(body).get("rows"):
+            return body.get("total_rows", 0)
+        return self._connection.part(body, "rows", list)
 
     @operation(example='for row in carto.each("select * from visits order by cartodb_id"): print(row)')
     def each(
@@ -77,7 +78,7 @@ class Client:
             answer = self._connection.ask_sql(
                 text, write=False, repeatable=True, rows_per_page=page_size, page=page
             )
-            rows = answer.body["rows"]
+            rows = self._connection.part(answer.body, "rows", list)
             yield from rows
             if len(rows) < page_size:
                 return
@@ -102,7 +103,8 @@ class Client:
     ) -> int:
         """Insert rows, or change those whose `key` is there already; sending them twice changes nothing more.
 
-        The table needs a unique index on the key; `publish` makes one. Answers how many rows were written.
+        The table needs a unique index on the key; `publish` makes one. A column that a row lacks stays as it is.
+        Answers how many rows were written.
         """
         keys = [key] if isinstance(key, str) else list(key)
         return self._written(table, rows, size=size, tail=keys, repeatable=True)
@@ -119,7 +121,8 @@ class Client:
             for name, value in where.items()
         ]
         query = f"DELETE FROM {identifier(table)} WHERE {' AND '.join(terms)}"  # noqa: S608  (all quoted)
-        return int(self._connection.ask_sql(query, write=True, repeatable=True).body["total_rows"])
+        body = self._connection.ask_sql(query, write=True, repeatable=True).body
+        return int(self._connection.part(body, "total_rows", int))
 
     @operation(
         example='carto.publish("visits", {"event": "text", "at": "timestamptz"}, key="event")', writes=True
@@ -141,7 +144,7 @@ class Client:
         statements = [
             f"CREATE TABLE IF NOT EXISTS {identifier(table)} ({named})",
             # The schema is the user's in an organisation and `public` elsewhere.
-            f"SELECT CDB_CartodbfyTable(current_schema()::text, {literal(table)})",
+            f"SELECT CDB_CartodbfyTable(current_schema()::text, {literal(identifier(table))})",
         ]
         keys = [key] if isinstance(key, str) else list(key)
         if keys:
@@ -162,8 +165,9 @@ class Client:
             names = columns(part)
             listed = ", ".join(map(identifier, names))
             query = f"COPY {identifier(table)} ({listed}) FROM STDIN WITH (FORMAT csv, HEADER true)"
-            answer = self._connection.copy_in(query, _csv(part, names)).body
-            total += int(answer.get("total_rows") or 0)
+            with _begun(total, repeatable=False):
+                answer = self._connection.part(self._connection.copy_in(query, _csv(part, names)).body)
+            total += len(part) if self._context.dry_run else int(answer.get("total_rows") or 0)
         return total
 
     @operation(example='job = carto.job("update visits set district = upper(district)")', writes=True)
@@ -174,7 +178,9 @@ class Client:
         text = bound(query, values)
         if len(text.encode()) > LONGEST_JOB:
             raise ValidationError("CARTO takes at most 16 kB as a background query.", sent=False)
-        made: dict[str, Any] = self._connection.ask_job("POST", data={"query": text}).body
+        made: dict[str, Any] = self._connection.part(
+            self._connection.ask_job("POST", data={"query": text}).body
+        )
         return self.wait_for(made["job_id"], seconds=wait) if wait and not self._context.dry_run else made
 
     @operation(example='carto.wait_for(job["job_id"], seconds=300)')
@@ -182,7 +188,7 @@ class Client:
         """A background query when it has ended; raises when it failed."""
         end, pause = time.monotonic() + seconds, 0.2
         while True:
-            found: dict[str, Any] = self._connection.ask_job("GET", f"/{job_id}").body
+            found: dict[str, Any] = self._connection.part(self._connection.ask_job("GET", f"/{job_id}").body)
             if found.get("status") == "done":
                 return found
             if found.get("status") in ENDED:
@@ -212,12 +218,34 @@ class Client:
         self, table: str, rows: Iterable[Row], *, size: int, tail: str | Sequence[str], repeatable: bool
     ) -> int:
         total = 0
-        for part in _parts(rows, size):
+        for part in _alike(_parts(rows, size)) if tail else _parts(rows, size):
             names = columns(part)
             for statement, count in _statements(table, part, names, tail):
-                body = self._connection.ask_sql(statement, write=True, repeatable=repeatable).body
+                with _begun(total, repeatable=repeatable):
+                    answer = self._connection.ask_sql(statement, write=True, repeatable=repeatable)
+                    body = self._connection.part(answer.body)
                 total += count if self._context.dry_run else int(body.get("total_rows") or 0)
         return total
+
+
+@contextmanager
+def _begun(total: int, *, repeatable: bool) -> Iterator[None]:
+    """An error half-way must not hide what has been written already."""
+    try:
+        yield
+    except AdaptorError as error:
+        if not total:
+            raise
+        raise type(error)(
+            f"{error.message.rstrip('.')}. {total:,} row{'s' if total > 1 else ''} had been written before.",
+            status=error.status,
+            body=error.body,
+            hint=error.hint,
+            kind=error.kind,
+            retryable=error.retryable and repeatable,
+            retry_after=error.retry_after,
+            sent=True,
+        ) from None
 
 
 def _statements(
@@ -252,19 +280,30 @@ def _parts(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
         yield part
 
 
+def _alike(parts: Iterable[list[Row]]) -> Iterator[list[Row]]:
+    """The rows of each part by their columns: what a row lacks must not be set to NULL because another has it."""
+    for part in parts:
+        by_columns: dict[frozenset[str], list[Row]] = {}
+        for row in part:
+            by_columns.setdefault(frozenset(row), []).append(row)
+        yield from by_columns.values()
+
+
 def _csv(rows: list[Row], names: list[str]) -> bytes:
-    file = io.StringIO()
-    writer = csv.writer(file)
-    writer.writerow(names)
-    for row in rows:
-        writer.writerow([_cell(row.get(name)) for name in names])
-    return file.getvalue().encode("utf-8")
+    lines = [",".join(map(_cell, names))]
+    lines += [",".join(_cell(row.get(name)) for name in names) for row in rows]
+    return "".join(f"{line}\r\n" for line in lines).encode("utf-8", "replace")
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: Any) -> str:
+    """In quotes, for COPY takes nothing at all for NULL, and what is quoted for a text, be it an empty one."""
+    if value is None:
+        return ""
     if isinstance(value, (Mapping, list, tuple)):
-        return json.dumps(value, default=str, ensure_ascii=False)
-    return "" if value is None else value.isoformat() if hasattr(value, "isoformat") else value
+        text = json.dumps(value, default=str, ensure_ascii=False)
+    else:
+        text = value.isoformat() if hasattr(value, "isoformat") else str(value)
+    return '"' + text.replace('"', '""') + '"'
 
 
 def _without_texts(query: str) -> str:

@@ -44,9 +44,9 @@ def literal(value: Any, *, where: str = "a value") -> str:
     if isinstance(value, (int, float, Decimal)):
         return _number(value, where)
     if isinstance(value, Mapping) and value.get("type") in GEOMETRIES:
-        return f"ST_SetSRID(ST_GeomFromGeoJSON({literal(json.dumps(value))}),4326)"
+        return f"ST_SetSRID(ST_GeomFromGeoJSON({literal(_json(value, where))}),4326)"
     if isinstance(value, (Mapping, list, tuple)):
-        return literal(json.dumps(value, default=str, ensure_ascii=False, allow_nan=False))
+        return literal(_json(value, where))
     if isinstance(value, (date, time)):
         return literal(value.isoformat())
     if isinstance(value, (str, UUID)):
@@ -82,6 +82,15 @@ def bound(query: str, values: Sequence[Any] | Mapping[str, Any] | None) -> str:
 def columns(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """Every key that occurs, in order of appearance."""
     return list(dict.fromkeys(key for row in rows for key in row))
+
+
+def _json(value: Any, where: str) -> str:
+    try:
+        return json.dumps(value, default=str, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        raise ValidationError(
+            f"{where} holds NaN, an infinite number, or itself, which a table cannot hold.", sent=False
+        ) from None
 
 
 def _number(value: float | Decimal, where: str) -> str:

@@ -47,8 +47,8 @@ class Client:
         if offset is not None:
             found = _objects(self._page(path, {"limit": max, **params, "offset": offset}))
             return found if max is None else found[:max]
-        first = self._page(path, {"limit": _size(params, max), **params})
-        if not isinstance(first, dict) or not isinstance(first.get("objects"), list):
+        first = self._connection.part(self._page(path, {"limit": _size(params, max), **params}))
+        if not isinstance(first.get("objects"), list):
             return first
         records = self._following(path, params, first, max)
         if max is not None:
@@ -75,10 +75,11 @@ class Client:
             raise ValidationError("Say which case: by external_id or by case_id.", sent=False)
         path = f"api/case/v2/{_part(case_id)}/" if case_id else f"api/case/v2/ext/{_part(external_id)}/"
         try:
-            found: dict[str, Any] = self._connection.get(self._connection.space(path)).body
+            found = self._connection.get(self._connection.space(path)).body
         except NotFound:
             return None
-        return found
+        case: dict[str, Any] = self._connection.part(found)
+        return case
 
     @operation(example='for case in commcare.each_case(case_type="patient"): print(case["case_id"])')
     def each_case(self, *, max: int = 1_000_000, **params: Any) -> Iterator[dict[str, Any]]:
@@ -95,7 +96,7 @@ class Client:
             body = self._connection.get(
                 path, params={"limit": REPORT_PAGE, **params, "offset": len(found)}
             ).body
-            rows = body.get("data") or []
+            rows = self._connection.part(body).get("data") or []
             found += rows
             if not rows or len(found) >= int(body.get("total_records") or 0):
                 break
@@ -109,7 +110,7 @@ class Client:
         return self._connection.post(self._connection.api(path), data, params=params).body
 
     @operation(
-        example='commcare.submit({"@xmlns": xmlns, "name": "Ama", "case": block}, key=run.idempotency_key)',
+        example='commcare.submit({"@xmlns": xmlns, "name": "Ama", "case": block}, key=f"visit {visit}")',
         writes=True,
     )
     def submit(
@@ -123,15 +124,14 @@ class Client:
         """Submit a form; answers `{instance_id, nature, message}`.
 
         `@name` is an attribute. The form gets an `instanceID` made from `key`, or the one that its `meta` names: a
-        form that comes twice with the same ID replaces itself, so it is sent again when the answer got lost.
-        Without either the run's own key is used, which is the same over every attempt. XML given as text goes as it
-        is. `openrosa="3.0"` asks for the answers of that version, as phones do.
+        form that comes twice with the same ID replaces itself, so it is sent again when the answer got lost, and
+        each form needs a key of its own. Without either the ID is made from the run's own key, which is the same over
+        every attempt, and from all that is in the form: give a key if that holds the time of sending. XML given as
+        text goes as it is. `openrosa="3.0"` asks for the answers of that version, as phones do.
         """
         if isinstance(data, str):
             return self._submitted(data.encode("utf-8"), instance=forms.instance_of(data), openrosa=openrosa)
-        known = (data.get("meta") or {}).get("instanceID")
-        seed = key or self._context.idempotency_key
-        instance = known or (forms.instance_id(f"{seed}:{data.get('@xmlns', '')}") if seed else "")
+        instance = (data.get("meta") or {}).get("instanceID") or self._instance(data, key=key, root=root)
         content = forms.build(forms.with_meta(data, instance=instance) if instance else data, root=root)
         return self._submitted(content, instance=instance, openrosa=openrosa)
 
@@ -152,14 +152,14 @@ class Client:
     )
     def create_case(self, case: dict[str, Any]) -> dict[str, Any]:
         """Make a case by the case API v2, which never changes one that is there."""
-        made: dict[str, Any] = self._connection.post(self._connection.space("api/case/v2/"), case).body
-        return made
+        path = self._connection.space("api/case/v2/")
+        return dict(self._connection.part(self._connection.post(path, case).body))
 
     @operation(example='commcare.update_case(case_id, {"properties": {"age": "8"}})', writes=True)
     def update_case(self, case_id: str, case: dict[str, Any]) -> dict[str, Any]:
         """Change a case by the case API v2."""
         path = self._connection.space(f"api/case/v2/{_part(case_id)}/")
-        return dict(self._connection.put(path, case).body)
+        return dict(self._connection.part(self._connection.put(path, case).body))
 
     @operation(
         example='commcare.upsert_case("NID-7", {"case_type": "patient", "case_name": "Ama"})', writes=True
@@ -167,7 +167,7 @@ class Client:
     def upsert_case(self, external_id: str, case: dict[str, Any]) -> dict[str, Any]:
         """Make the case with that external ID, or change it."""
         path = self._connection.space(f"api/case/v2/ext/{_part(external_id)}/")
-        return dict(self._connection.put(path, case).body)
+        return dict(self._connection.part(self._connection.put(path, case).body))
 
     @operation(
         example='commcare.bulk_cases([{"create": True, "case_type": "patient", "case_name": "Ama"}])',
@@ -179,7 +179,8 @@ class Client:
             raise ValidationError(
                 "CommCare takes at most 100 cases at once; use chunks(cases, 100).", sent=False
             )
-        return dict(self._connection.post(self._connection.space("api/case/v2/"), list(cases)).body)
+        path = self._connection.space("api/case/v2/")
+        return dict(self._connection.part(self._connection.post(path, list(cases)).body))
 
     @operation(
         example='commcare.submit_xls(rows, case_type="patient", search_field="external_id")', writes=True
@@ -266,6 +267,15 @@ class Client:
 
     # ---- inside
 
+    def _instance(self, data: dict[str, Any], *, key: str | None, root: str) -> str:
+        if key:
+            return forms.instance_id(f"{key}:{data.get('@xmlns', '')}")
+        if not self._context.idempotency_key:
+            return ""
+        # A run submits many forms, and one must not take the place of another.
+        content = forms.build(data, root=root).decode("utf-8")
+        return forms.instance_id(f"{self._context.idempotency_key}:{content}")
+
     def _submitted(self, content: bytes, *, instance: str, openrosa: str | None) -> dict[str, Any]:
         app = f"{self._connection.app_id}/" if self._connection.app_id else ""
         response = self._connection.request(
@@ -292,7 +302,7 @@ class Client:
         problem = self._connection.problem(response)
         if problem is not None:
             raise problem
-        said: dict[str, Any] = dict(response.body or {})
+        said: dict[str, Any] = dict(self._connection.part(response.body))
         said["message"] = " ".join(str(said.get("message", "")).split())
         if said.get("code") == uploads.WARNED:
             self._context.log("warning", f"CommCare: {said['message']}")
@@ -307,7 +317,7 @@ class Client:
         """The records of a page and of those after it. `next` is sometimes a path and sometimes only a query."""
         offsets: set[int] = set()
         while True:
-            objects = _objects(page)
+            objects = self._connection.part(page, "objects", list)
             yield from objects
             meta = page.get("meta") or {}
             after = int(meta.get("offset") or 0) + (int(meta.get("limit") or 0) or len(objects))

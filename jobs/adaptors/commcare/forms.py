@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, SubElement, tostring
@@ -9,10 +10,13 @@ from xml.etree.ElementTree import Element, ParseError, SubElement, tostring
 from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 
-from jobs.adaptors.errors import ValidationError
+from jobs.adaptors.errors import AdaptorError, ValidationError
 
 CASES = "http://commcarehq.org/case/transaction/v2"
 META = "http://openrosa.org/jr/xforms"
+# What XML has no spelling for, not even an escaped one.
+UNSPEAKABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+NAME = re.compile(r"[^\W\d][\w.:-]*")
 SPACE = uuid.UUID("6f1d6a3c-8b53-5b0e-9d0a-2f7d6f2f4e11")  # of instance IDs made from a key
 
 
@@ -82,7 +86,9 @@ def judged(text: str, *, status: int) -> dict[str, Any]:
     try:
         root = ElementTree.fromstring(text)
     except (ParseError, DefusedXmlException, ValueError):
-        return {"nature": "", "message": text.strip()[:500]}
+        raise _no_receipt(text, status) from None
+    if root.tag.rpartition("}")[2] != "OpenRosaResponse":
+        raise _no_receipt(text, status)
     found = next((each for each in root.iter() if each.tag.rpartition("}")[2] == "message"), None)
     nature = (found.get("nature") or "") if found is not None else ""
     said = " ".join((found.text or "").split()) if found is not None else ""
@@ -93,25 +99,50 @@ def judged(text: str, *, status: int) -> dict[str, Any]:
     return {"nature": nature, "message": said}
 
 
+def _no_receipt(text: str, status: int) -> AdaptorError:
+    """A log-in page or a proxy says 200 as well, and no form has arrived then."""
+    return AdaptorError(
+        "CommCare did not answer the form with a receipt.",
+        status=status,
+        body=text[:2000],
+        hint="Is the address right, or does a log-in page or a proxy stand in between?",
+        sent=True,
+    )
+
+
 def _fill(element: Element, value: Any) -> None:
     if isinstance(value, dict):
         for name, inner in value.items():
+            if name in ("#", "#text"):
+                element.text = _text(inner, where=element.tag)
+                continue
+            plain = _name(name.removeprefix("@"))
             if name.startswith("@"):
-                element.set(name[1:], _text(inner))
-            elif name in ("#", "#text"):
-                element.text = _text(inner)
+                element.set(plain, _text(inner, where=plain))
             elif isinstance(inner, list):
                 for each in inner:
-                    _fill(SubElement(element, name), each)
+                    _fill(SubElement(element, plain), each)
             else:
-                _fill(SubElement(element, name), inner)
+                _fill(SubElement(element, plain), inner)
     else:
-        element.text = _text(value)
+        element.text = _text(value, where=element.tag)
 
 
-def _text(value: Any) -> str:
+def _name(name: str) -> str:
+    if NAME.fullmatch(name) is None:
+        raise ValidationError(
+            f"{name!r} cannot be the name of a question: a form takes letters, digits and _ - . and no digit first.",
+            sent=False,
+        )
+    return name
+
+
+def _text(value: Any, *, where: str) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+    text = value.isoformat() if hasattr(value, "isoformat") else str(value)
+    if UNSPEAKABLE.search(text):
+        raise ValidationError(f"{where} holds a control character, which no form can hold.", sent=False)
+    return text

@@ -77,6 +77,8 @@ class Pages:
         while True:
             body = self._connection.call("GET", routed(self._path), params=params).body
             found = self._found(body)
+            if found is None and self._count:
+                self._connection.part(body, self._path.rpartition("/")[2], list)
             if found is None:
                 self.is_list = False
                 yield body

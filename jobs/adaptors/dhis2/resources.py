@@ -13,12 +13,14 @@ from jobs.adaptors.dhis2.tracked import is_tracked
 from jobs.adaptors.dhis2.values import is_repeatable as values_repeatable
 from jobs.adaptors.engine import Response
 from jobs.adaptors.errors import AmbiguousError, ValidationError
+from jobs.adaptors.searching import refuse_empty
 
 # Parameters of a metadata list; whatever else a search names is a property that must be equal.
 LISTING = frozenset(
     {"fields", "filter", "order", "query", "rootJunction", "paging", "page", "pageSize", "totalPages"}
     | {"skipPaging", "translate", "locale", "userOnly", "withinUserHierarchy", "memberObject", "api_version"}
 )
+SHAPING = LISTING - {"filter", "query"}  # and these find nothing
 # Lists that are searched by parameters of their own: the tracker of old servers.
 BY_PARAMETERS = frozenset(
     {"trackedEntityInstances", "events", "enrollments", "relationships", "trackedEntities", "tracker"}
@@ -33,6 +35,8 @@ SHORT_NAMES = {"orgUnits": "organisationUnits", "attributes": "trackedEntityAttr
 def find_one(
     connection: Connection, path: str, filter: str | list[str] | None, equal: Mapping[str, Any]
 ) -> Any:
+    if _is_by_parameters(path):
+        refuse_empty("dhis2.find_one", equal)
     found = _matching(connection, path, {**equal, "filter": filter})
     if len(found) > 1:
         many = f"{len(found)}{' or more' if len(found) == ENOUGH else ''}"
@@ -64,7 +68,7 @@ def create(connection: Connection, path: str, data: Any, params: Mapping[str, An
     )
     if response.status == 409 and response.attempt > 1 and uid is not None:
         return {"status": "OK", "message": "An earlier try had created it.", "response": {"uid": uid}}
-    return response.body
+    return response.body if response.status == 204 else connection.part(response.body)
 
 
 def replace(connection: Connection, path: str, uid: str, data: Any, params: Mapping[str, Any]) -> Any:
@@ -94,11 +98,12 @@ def patch(connection: Connection, path: str, uid: str, data: Any, params: Mappin
 def upsert(
     connection: Connection, path: str, query: Mapping[str, Any], data: Any, params: Mapping[str, Any]
 ) -> Any:
-    if not any(value is not None for value in query.values()):
+    if not any(value not in (None, []) for name, value in query.items() if name not in SHAPING):
         raise ValidationError(
             "dhis2.upsert needs to know which record is meant: a query such as {'code': 'X'}.", sent=False
         )
-    found = _matching(connection, path, query)
+    # Nothing but the identifier is needed, and that must come whatever `fields` says.
+    found = _matching(connection, path, query if _is_by_parameters(path) else {**query, "fields": "id"})
     if len(found) > 1:
         raise AmbiguousError(
             f"DHIS2 has {len(found)} records that match in {clean(path)}; cannot tell which one to update.",
@@ -128,7 +133,7 @@ def picked(connection: Connection, kind: str, *, max: int) -> list[dict[str, Any
 
 def _matching(connection: Connection, path: str, query: Mapping[str, Any]) -> list[Any]:
     """What a search finds. A misspelt parameter would be ignored by the server, and everything would match."""
-    if is_tracked(path) or clean(path).partition("/")[0] in BY_PARAMETERS:
+    if _is_by_parameters(path):
         params = dict(query)
     else:
         params = {name: value for name, value in query.items() if name in LISTING}
@@ -139,6 +144,10 @@ def _matching(connection: Connection, path: str, query: Mapping[str, Any]) -> li
     if not isinstance(found, list):
         raise ValidationError(f"{clean(path)} is no list of DHIS2 that can be searched.", sent=False)
     return found
+
+
+def _is_by_parameters(path: str) -> bool:
+    return is_tracked(path) or clean(path).partition("/")[0] in BY_PARAMETERS
 
 
 def _equal(name: str, value: Any) -> str:

@@ -62,7 +62,12 @@ def checked_strategy(strategy: str) -> str:
 
 
 def _by_type(payload: Payload) -> list[tuple[str, Iterable[Any]]]:
-    given = dict([payload]) if isinstance(payload, tuple) else dict(payload)
+    given: Mapping[str, Any] = {}
+    pair: Any = payload
+    if isinstance(payload, Mapping):
+        given = payload
+    elif isinstance(pair, tuple) and len(pair) == 2:
+        given = dict([pair])
     unknown = [str(each) for each in given if each not in TYPES]
     if unknown or not given:
         raise ValidationError(

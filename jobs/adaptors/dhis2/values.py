@@ -47,7 +47,7 @@ def send_values(
 
 def get_values(connection: Connection, params: Mapping[str, Any]) -> list[dict[str, Any]]:
     body = connection.call("GET", PATH, params=params).body
-    values = body.get("dataValues") if isinstance(body, dict) else None
+    values = connection.part(body).get("dataValues")
     return values if isinstance(values, list) else []
 
 

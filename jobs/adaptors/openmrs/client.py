@@ -13,6 +13,7 @@ from jobs.adaptors.openmrs.connection import REST, Connection, looks_like_uuid
 from jobs.adaptors.openmrs.fhir import Fhir
 from jobs.adaptors.openmrs.lists import listed
 from jobs.adaptors.openmrs.plain import Plain
+from jobs.adaptors.searching import refuse_empty
 from jobs.adaptors.spec import operation
 
 SEARCH_MAX = 1_000
@@ -72,6 +73,7 @@ class Client:
         With `identifier=` only records that really have that identifier count: the server's own search also
         answers with similar ones.
         """
+        refuse_empty("openmrs.find_one", params)
         found = self._matching(_clean(path), params)
         if len(found) > 1:
             raise AmbiguousError(
@@ -83,7 +85,7 @@ class Client:
     @operation(example='openmrs.create("patient", {"person": {...}, "identifiers": [...]})', writes=True)
     def create(self, path: str, data: dict[str, Any]) -> dict[str, Any]:
         """Make a record; answers what the server made of it, with its uuid."""
-        created: dict[str, Any] = self._rest("POST", _clean(path), data).body
+        created: dict[str, Any] = self._connection.part(self._rest("POST", _clean(path), data).body)
         return created
 
     @operation(example='openmrs.update(f"person/{uuid}", {"birthdate": "1994-05-02"})', writes=True)
@@ -114,6 +116,7 @@ class Client:
                 "openmrs.upsert needs to know which record is meant: a uuid in the path, or something to search by.",
                 sent=False,
             )
+        refuse_empty("openmrs.upsert", params)
         found = self._matching(clean, params)
         if len(found) > 1:
             raise AmbiguousError(

@@ -74,7 +74,7 @@ def looks_like_uuid(segment: str) -> bool:
 def _sentence(error: dict[str, Any]) -> str:
     for key in ("translatedMessage", "message", "rawMessage"):
         words = error.get(key)
-        if isinstance(words, str) and words.strip(" []"):
+        if isinstance(words, str) and words.strip(" []") not in ("", "null"):  # Java's word for no words
             found = _TWICE.search(words)
             if found is not None and words[: found.start()].strip() in ("", found["inner"].strip()):
                 return found["inner"].strip()

@@ -43,9 +43,9 @@ def listed(
     while True:
         page = {**params, "startIndex": index, "limit": size}
         response, size = _page(connection, path, page, headers=headers)
-        results = response.body.get("results") if isinstance(response.body, dict) else None
-        if not isinstance(results, list):
-            return [] if response.body is None else [response.body]
+        if not found and isinstance(response.body, dict) and "results" not in response.body:
+            return [response.body]
+        results = [] if response.status == 204 else connection.part(response.body, "results", list)
         found.extend(results)
         after = _next_index(response.body, (index or 0) + len(results))
         if len(found) >= wanted or after is None or not results:

@@ -15,6 +15,7 @@ from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 
 from jobs.adaptors.auth import Auth, NoAuth
+from jobs.adaptors.bodies import to_json
 from jobs.adaptors.context import Context
 from jobs.adaptors.engine import Response, RestClient
 from jobs.adaptors.errors import AdaptorError, AuthError, ValidationError
@@ -88,7 +89,7 @@ class Client(RestClient):
     ) -> dict[str, Any]:
         """Write an object (text, bytes, or anything else as JSON); answers `{bucket, key, etag, size}`."""
         data, kind = _as_bytes(content)
-        kind = content_type or mimetypes.guess_type(key)[0] or kind
+        kind = content_type or mimetypes.guess_type(_named(key))[0] or kind
         headers = {"content-type": kind, "content-md5": base64.b64encode(_md5(data)).decode("ascii")}
         headers |= {f"x-amz-meta-{name}": str(value) for name, value in (metadata or {}).items()}
         response = self._signed("PUT", key, bucket, content=data, headers=headers)
@@ -98,7 +99,7 @@ class Client(RestClient):
     @operation(example='report = s3.get("reports/2026-11.json")')
     def get(self, key: str, *, bucket: str | None = None) -> Any:  # type: ignore[override]
         """An object: JSON as values, text as text, anything else as bytes."""
-        response = self._signed("GET", key, bucket)
+        response = self._signed("GET", _named(key), bucket)
         kind = response.headers.get("content-type", "")
         if "json" in kind:
             try:
@@ -112,12 +113,12 @@ class Client(RestClient):
     @operation(example='content = s3.get_bytes("photos/7.jpg")')
     def get_bytes(self, key: str, *, bucket: str | None = None) -> bytes:
         """An object as bytes."""
-        return self._signed("GET", key, bucket).content
+        return self._signed("GET", _named(key), bucket).content
 
     @operation(example='about = s3.head("reports/2026-11.csv")')
     def head(self, key: str, *, bucket: str | None = None) -> dict[str, Any] | None:
         """Size, type and time of an object, or None if there is none."""
-        response = self._signed("HEAD", key, bucket, errors={404: False})
+        response = self._signed("HEAD", _named(key), bucket, errors={404: False})
         if response.status == 404:
             return None
         named = {"etag": "etag", "modified": "last-modified", "content_type": "content-type"}
@@ -162,13 +163,13 @@ class Client(RestClient):
     @operation(example='s3.delete("reports/2025-11.csv")', writes=True)
     def delete(self, key: str, *, bucket: str | None = None) -> None:  # type: ignore[override]
         """Delete an object; one that is gone already is no error."""
-        self._signed("DELETE", key, bucket)
+        self._signed("DELETE", _named(key), bucket)
 
     @operation(example='s3.copy("inbox/a.csv", "done/a.csv")', writes=True)
     def copy(self, key: str, to: str, *, bucket: str | None = None) -> None:
         """Copy an object inside its bucket. An error can stand in an answer that looks like a success."""
-        source = quote(f"/{bucket or self._bucket}/{key}", safe="/-_.~")
-        response = self._signed("PUT", to, bucket, headers={"x-amz-copy-source": source})
+        source = quote(f"/{bucket or self._bucket}/{_named(key)}", safe="/-_.~")
+        response = self._signed("PUT", _named(to), bucket, headers={"x-amz-copy-source": source})
         if not self.context.dry_run and b"<Error" in response.content:
             raise AdaptorError(self._sentence(response), body=response.body, sent=True)
 
@@ -196,6 +197,8 @@ class Client(RestClient):
             raise ValidationError("Name a bucket, in the call or in the credential.", sent=False)
         path = quote(f"/{chosen}/{key}" if chosen else "/", safe="/-_.~")
         given = dict(headers or {})
+        # As a whole address, which is left as it is: `a//b` and `a/b` are two objects.
+        path = self.http_client.address("").rstrip("/") + path
         url = self.http_client.address(path, params)
         signature = self._signer.headers(method, url, content=content or b"", headers=given)
         data = content if content is not None else (b"" if method == "PUT" else None)
@@ -204,12 +207,21 @@ class Client(RestClient):
         )
 
 
+def _named(key: Any) -> str:
+    """A key that means one object: without any the request would be about the bucket itself."""
+    if not isinstance(key, str) or not key.strip():
+        raise ValidationError("An object in S3 needs a key.", sent=False)
+    if any(part in (".", "..") for part in key.split("/")):
+        raise ValidationError("A key with '.' or '..' as a part of it cannot be asked for.", sent=False)
+    return key
+
+
 def _as_bytes(content: Any) -> tuple[bytes, str]:
     if isinstance(content, (bytes, bytearray)):
         return bytes(content), "application/octet-stream"
     if isinstance(content, str):
-        return content.encode("utf-8"), "text/plain; charset=utf-8"
-    return json.dumps(content, ensure_ascii=False, default=str).encode("utf-8"), "application/json"
+        return content.encode("utf-8", "replace"), "text/plain; charset=utf-8"
+    return to_json(content), "application/json"
 
 
 def _md5(data: bytes) -> bytes:

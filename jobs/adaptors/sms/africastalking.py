@@ -56,10 +56,10 @@ class AfricasTalking(Provider):
             repeatable=False,
             retry_statuses=(429,),
         )
-        data = response.body.get("SMSMessageData") if isinstance(response.body, dict) else None
-        recipients = data.get("Recipients") if isinstance(data, dict) else None
+        data = self.part(response.body, "SMSMessageData")
+        recipients = data.get("Recipients")
         if not recipients:  # nobody was tried, as with a sender that is not registered
-            said = data.get("Message") if isinstance(data, dict) else None
+            said = data.get("Message")
             raise ValidationError(
                 f"{self.system}: {said or 'no recipient was accepted'}", body=response.body, sent=False
             )
@@ -69,14 +69,14 @@ class AfricasTalking(Provider):
     def get_balance(self) -> str:
         """What is left on the account, with its currency."""
         found = self.get("/version1/user", params={"username": self._username}).body
-        return str(found["UserData"]["balance"])
+        return str(self.part(found, "UserData.balance", str))
 
     @operation(example="africastalking.get_inbox(after=0)")
     def get_inbox(self, *, after: int = 0) -> list[dict[str, Any]]:
         """Messages that came in after the one with this number."""
         params = {"username": self._username, "lastReceivedId": after}
         found = self.get("/version1/messaging", params=params).body
-        return list(found["SMSMessageData"]["Messages"])
+        return list(self.part(found, "SMSMessageData.Messages", list))
 
     def test(self) -> str:
         """One sentence for *Test connection*; a failure raises."""

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from jobs.adaptors.auth import Auth, NoAuth
 from jobs.adaptors.context import Context
-from jobs.adaptors.engine import Response
-from jobs.adaptors.errors import AuthError
+from jobs.adaptors.engine import SOMEBODY_ELSE, Response
+from jobs.adaptors.errors import AdaptorError, AuthError
 from jobs.adaptors.sms.provider import Provider, Receipt, account, is_gsm
 from jobs.adaptors.spec import address, credential, operation, secret, text
 
@@ -113,6 +113,14 @@ class Kannel(Provider):
         if response.status == 403 and not said.startswith(NOT_ROUTABLE):
             raise self._refused(response)
         accepted = response.ok and said[:2] in ("0:", "3:", "Se")
+        if response.ok and not accepted and not re.match(r"\d+:", said):  # that is not how Kannel speaks
+            raise AdaptorError(
+                "Kannel did not say that it takes the message.",
+                status=response.status,
+                body=said[:2000],
+                hint=SOMEBODY_ELSE,
+                sent=True,
+            )
         return Receipt(
             to=to,
             provider_id=None,  # Kannel gives none

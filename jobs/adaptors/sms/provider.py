@@ -50,7 +50,7 @@ class Provider(RestClient):
         error's `body` has all results. Never sent again by itself when it may have gone out.
         `idempotency_key` helps only with providers that know such keys.
         """
-        recipients = [to] if isinstance(to, str) else list(to)
+        recipients = [to] if isinstance(to, str) or not isinstance(to, Iterable) else list(to)
         _check(recipients, text)
         receipts: list[Receipt] = []
         for recipient in recipients:
@@ -86,6 +86,8 @@ _GSM = frozenset(
 
 
 def _check(recipients: list[Any], text: Any) -> None:
+    if any(isinstance(each, (int, float)) for each in recipients):  # its zeros and its plus are lost already
+        raise ValidationError('A telephone number is a text, as in "+22890112233".', sent=False)
     if not recipients or not all(isinstance(each, str) and each.strip() for each in recipients):
         raise ValidationError("A text message needs a telephone number to go to.", sent=False)
     if any(mark in each for each in recipients for mark in ",;\n"):

@@ -65,6 +65,7 @@ class RapidPro(Provider):
             )
         if response.status == 400:
             raise self._error(response, safe=False)
+        self.part(body, "uuid" if "uuid" in body else "id", (int, str))
         failed = body.get("status") in ("F", "failed")
         return Receipt(
             to=to,
@@ -84,12 +85,12 @@ class RapidPro(Provider):
         """Make a contact, or change the one that has its first URN already."""
         response = self.post("contacts.json", contact, errors={400: _unless_taken})
         if response.status != 400:
-            return dict(response.body)
+            return dict(self.part(response.body))
         urn = contact["urns"][0]
         rest = {name: value for name, value in contact.items() if name != "urns"}
         # To the same contact with the same values: sending that twice changes nothing more.
         changed = self.post("contacts.json", rest, params={"urn": urn}, repeatable=True)
-        return dict(changed.body)
+        return dict(self.part(changed.body))
 
     @operation(example='rapidpro.start_flow({"flow": uuid, "urns": ["tel:+22890112233"]})', writes=True)
     def start_flow(self, start: dict[str, Any]) -> dict[str, Any]:
@@ -126,7 +127,7 @@ class RapidPro(Provider):
         return error
 
     def _made(self, path: str, data: dict[str, Any]) -> dict[str, Any]:
-        made: dict[str, Any] = self.post(path, data, retry_statuses=(429,)).body
+        made: dict[str, Any] = self.part(self.post(path, data, retry_statuses=(429,)).body)
         return made
 
 

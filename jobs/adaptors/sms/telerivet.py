@@ -56,6 +56,8 @@ class Telerivet(Provider):
         error = body.get("error") if response.status == 400 else None
         if response.status == 400 and not _is_about_recipient(error):
             raise self._error(response, safe=False)
+        if response.ok:
+            self.part(body, "id", str)
         failed = error is not None or body.get("status") in ("failed", "not_delivered", "cancelled")
         said = (
             self._sentence(response)
@@ -76,7 +78,7 @@ class Telerivet(Provider):
     )
     def send_message(self, message: dict[str, Any]) -> dict[str, Any]:
         """Send a message with every option that Telerivet has (`status_url`, `route_id`, `contact_id` …)."""
-        sent: dict[str, Any] = self._post_message(message).body
+        sent: dict[str, Any] = self.part(self._post_message(message).body)
         return sent
 
     @operation(example='telerivet.get_messages(direction="incoming", max=50)')
@@ -87,7 +89,7 @@ class Telerivet(Provider):
 
     def test(self) -> str:
         """One sentence for *Test connection*; a failure raises."""
-        return f"Telerivet accepts the key for the project {self.get('').body.get('name')}."
+        return f"Telerivet accepts the key for the project {self.part(self.get('').body).get('name')}."
 
     def _post_message(self, data: dict[str, Any], **options: Any) -> Response:
         return self.post("/messages/send", data, repeatable=False, retry_statuses=(429,), **options)

@@ -70,6 +70,7 @@ class Twilio(Provider):
         body = response.body if isinstance(response.body, dict) else {}
         if response.status == 400:
             return self._refused(to, body, response)
+        self.part(body, "sid", str)
         return _receipt(to, body)
 
     @operation(example='sent = twilio.send_sms(body="Come at 9.", to="+22890112233")', writes=True)
@@ -97,7 +98,7 @@ class Twilio(Provider):
     @operation(example='status = twilio.get_message(sid)["status"]')
     def get_message(self, sid: str) -> dict[str, Any]:
         """One message, with what became of it."""
-        found: dict[str, Any] = self.get(f"{self._account}/Messages/{sid}.json").body
+        found: dict[str, Any] = self.part(self.get(f"{self._account}/Messages/{sid}.json").body)
         return found
 
     def test(self) -> str:

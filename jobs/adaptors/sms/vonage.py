@@ -70,7 +70,7 @@ class Vonage(Provider):
     @operation(example="vonage.get_balance()")
     def get_balance(self) -> float:
         """What is left on the account, in euros."""
-        return float(self.get("/account/get-balance").body["value"])
+        return float(self.part(self.get("/account/get-balance").body, "value", (int, float, str)))
 
     def test(self) -> str:
         """One sentence for *Test connection*; a failure raises."""

@@ -96,7 +96,7 @@ class WhatsApp(Provider):
         error = body.get("error") or {}
         code = error.get("code")
         if response.ok and not error:
-            messages = body.get("messages") or [{}]
+            messages = self.part(body, "messages", list) or [{}]
             return Receipt(to=to, provider_id=messages[0].get("id"), status="accepted", raw=body)
         said = self._sentence(response)
         if code in WRONG_CREDENTIAL or response.status == 401:

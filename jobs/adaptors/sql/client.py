@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any, ClassVar, NoReturn
 
 from jobs.adaptors.context import Context
@@ -29,7 +29,8 @@ from openfn_platform.common.failures import HttpError
 
 READS = re.compile(r"^\s*(select|with|values|show|explain|describe|table)\b", re.IGNORECASE)
 CHANGES = re.compile(
-    r"\b(insert|update|delete|drop|alter|create|truncate|grant|revoke|copy|call|do|merge|replace|exec|execute|into)\b",
+    r"\b(update|delete|drop|alter|create|grant|revoke|copy|call|do|merge|exec|execute|into"
+    r"|(insert|replace|truncate)(?!\s*\())\b",  # with a bracket these are functions that only reckon
     re.IGNORECASE,
 )
 ROWS_AT_ONCE = 500
@@ -93,7 +94,22 @@ class SqlClient:
 
     @operation(example='for row in db.each("select * from visits order by id"): print(row["id"])')
     def each(self, statement: str, values: Values = None, *, size: int = 1_000) -> Iterator[dict[str, Any]]:
-        """The rows of a long query one by one, by a cursor on the server, so that they are never all in memory."""
+        """The rows of a long query one by one, by a cursor on the server, so that they are never all in memory.
+
+        Other operations may stand in the loop: the rows come over a connection of their own. Only inside a
+        `transaction` they come over its connection.
+        """
+        if self._inside:
+            yield from self._streamed(statement, values, size)
+            return
+        # A commit of what stands in the loop would end the cursor.
+        reader = type(self)(self._configuration, self.context)
+        try:
+            yield from reader._streamed(statement, values, size)
+        finally:
+            reader.close()
+
+    def _streamed(self, statement: str, values: Values, size: int) -> Iterator[dict[str, Any]]:
         with self._session("SELECT", stream=True) as (cursor, told):
             self._run(cursor, statement, values)
             names, count = self._names(cursor), 0
@@ -136,7 +152,8 @@ class SqlClient:
     @operation(example='db.insert_many("visits", rows)', writes=True)
     def insert_many(self, table: str, rows: Iterable[Mapping[str, Any]], *, size: int = ROWS_AT_ONCE) -> int:
         """Insert many rows, all or none; answers how many. A key that a row lacks is NULL."""
-        return self._many(rows, size, lambda names: self.dialect.insert(table, names), "INSERT", table)
+        parts = _parts(rows, size)
+        return self._many(parts, lambda names: self.dialect.insert(table, names), "INSERT", table)
 
     @operation(example='db.upsert("patients", {"nid": "7", "name": "Ama"}, key="nid")', writes=True)
     def upsert(self, table: str, row: Mapping[str, Any], *, key: str | Sequence[str]) -> int:
@@ -159,9 +176,13 @@ class SqlClient:
         key: str | Sequence[str],
         size: int = ROWS_AT_ONCE,
     ) -> int:
-        """Insert rows, or change those that have the key already; all or none; answers how many were given."""
+        """Insert rows, or change those that have the key already; all or none; answers how many were given.
+
+        A column that a row lacks stays as it is.
+        """
         keys = [key] if isinstance(key, str) else list(key)
-        return self._many(rows, size, lambda names: self.dialect.upsert(table, names, keys), "UPSERT", table)
+        parts = (list(alike) for part in _parts(rows, size) for _, alike in groupby(part, key=frozenset))
+        return self._many(parts, lambda names: self.dialect.upsert(table, names, keys), "UPSERT", table)
 
     @operation(example='columns = db.describe_table("visits")')
     def describe_table(self, table: str) -> list[dict[str, Any]]:
@@ -229,23 +250,24 @@ class SqlClient:
     # ---- inside
 
     def _is_write(self, statement: str) -> bool:
-        plain = re.sub(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/", " ", statement, flags=re.DOTALL)
+        plain = re.sub(
+            r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/", " ", statement, flags=re.DOTALL
+        )
         return not READS.match(plain) or CHANGES.search(plain) is not None
 
     def _many(
         self,
-        rows: Iterable[Mapping[str, Any]],
-        size: int,
+        parts: Iterable[list[Mapping[str, Any]]],
         statement: Callable[[list[str]], str],
         word: str,
         table: str,
     ) -> int:
-        them, total = iter(rows), 0
+        total = 0
         where = f"{self._where}/{table}"
         outer = self._inside
         self._inside = True
         try:
-            while part := list(islice(them, size)):
+            for part in parts:
                 names = list(dict.fromkeys(name for row in part for name in row))
                 text = statement(names)
                 shown = self._shown(text, part)
@@ -377,6 +399,10 @@ class SqlClient:
 
     def _raise(self, error: Exception, *, write: bool) -> NoReturn:
         kind = self.driver_error(error)
+        if isinstance(error, UnicodeEncodeError):
+            raise ValidationError(
+                f"A text for {self.system} holds half a character, which it cannot store.", sent=False
+            ) from None
         if kind is None:
             raise error
         said = f"{self.system}: {self._exchanges.redact(self.driver_words(error))}"
@@ -386,6 +412,12 @@ class SqlClient:
                 _quietly(connection.close)
             raise kind(said, sent=write and connection is not None, retryable=not write) from None
         raise kind(said, sent=False) from None
+
+
+def _parts(rows: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:
+    them = iter(rows)
+    while part := list(islice(them, size)):
+        yield part
 
 
 def _rows_in_words(count: int) -> str:

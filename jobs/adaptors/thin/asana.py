@@ -28,7 +28,7 @@ ADAPTOR = Descriptor(
             "get_tasks",
             "(project, *, fields=None)",
             "GET",
-            "/projects/{project}/tasks",
+            "/projects/{project}/tasks?limit=100",  # without a limit Asana does not page, and cuts long lists off
             query={"opt_fields": "fields"},
             take="data",
             paging=Cursor("offset", "next_page.offset"),

@@ -43,8 +43,8 @@ ADAPTOR = Descriptor(
             query={"query": "query", "sort": "sort", "start": "start", "limit": "page_size"},
             take="results",
             paging=NextUrl("next"),
-            help="Submissions of a form, all pages; `query` is Kobo's JSON text.",
-            example='kobotoolbox.get_submissions("aXb3", query="{}")',
+            help="Submissions of a form, all pages; `query` is Kobo's, as an object or as JSON text.",
+            example='kobotoolbox.get_submissions("aXb3", query={"district": "Kigoma"})',
         ),
         Call(
             "get_deployment_info",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.adaptors.descriptor import Call, Descriptor, both, client_credentials, header
+from jobs.adaptors.descriptor import Call, Descriptor, both, client_credentials, header, open_header
 from jobs.adaptors.spec import address, credential, secret, text
 
 ADAPTOR = Descriptor(
@@ -26,7 +26,7 @@ ADAPTOR = Descriptor(
     auth=both(
         client_credentials("/{product|collection}/token/", client_id="apiUser", client_secret="apiKey"),
         header("Ocp-Apim-Subscription-Key", "subscriptionKey"),
-        header("X-Target-Environment", "environment"),
+        open_header("X-Target-Environment", "environment"),
     ),
     words=("message", "reason"),
     calls=(

@@ -24,7 +24,7 @@ ADAPTOR = Descriptor(
             "list_all",
             "(kind)",
             "GET",
-            "/{kind}",
+            "/{kind}?limit=100",
             fixed={},
             take="data",
             help="The first hundred of a list (`customers`, `charges` …), newest first.",

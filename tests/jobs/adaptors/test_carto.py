@@ -12,6 +12,7 @@ from jobs.adaptors import registry
 from jobs.adaptors.carto.literals import bound, identifier, literal
 from jobs.adaptors.context import Context
 from jobs.adaptors.errors import AdaptorError, RateLimited, Unavailable, ValidationError
+from openfn_platform.common.http import Retries
 from tests.common.faulty import FaultyServer, answer
 
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=60)
@@ -53,10 +54,23 @@ def test_every_name_is_a_name(name):
         assert cursor.description[0].name == name
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, b"bytes", "a\0b", {1, 2}, {"a": math.nan}])
+@pytest.mark.parametrize(
+    "value",
+    [
+        math.nan,
+        math.inf,
+        b"bytes",
+        "a\0b",
+        {1, 2},
+        {"a": math.nan},
+        [math.inf],
+        {"type": "Point", "coordinates": [math.nan, 1]},
+    ],
+)
 def test_what_a_table_cannot_hold_is_refused_before_it_is_sent(value):
-    with pytest.raises((ValidationError, ValueError)):
-        literal(value)
+    with pytest.raises(ValidationError, match=r"weight (is|holds)") as caught:
+        literal(value, where="weight")
+    assert caught.value.sent is False
 
 
 def test_objects_become_json_and_geometries_geometries():
@@ -125,6 +139,21 @@ def test_an_upsert_changes_what_is_there_and_may_be_sent_again(connect):
         assert connect(server).upsert_rows("visits", [{"event": "e1", "n": 2}], key="event") == 1
         assert len(server.seen) == 2
         assert server.seen[1].json["q"].endswith('ON CONFLICT ("event") DO UPDATE SET "n" = EXCLUDED."n"')
+
+
+def test_an_error_half_way_says_what_has_been_written(connect):
+    with FaultyServer(
+        answer(200, {"rows": [], "total_rows": 2}), answer(400, {"error": ["no room"]})
+    ) as server:
+        carto = connect(server)
+        with pytest.raises(ValidationError, match=r"no room\. 2 rows had been written before\.") as caught:
+            carto.add_rows("visits", [{"a": 1}, {"a": 2}, {"a": 3}], size=2)
+    assert (caught.value.status, caught.value.sent, caught.value.retryable) == (400, True, False)
+    with FaultyServer(answer(200, {"total_rows": 2}), answer(429, {"error": ["slow"]})) as server:
+        carto = connect(server, retries=Retries(attempts=1))
+        with pytest.raises(RateLimited, match="2 rows had been written before") as limited:
+            carto.copy_rows("visits", [{"a": n} for n in range(3)], size=2)
+    assert limited.value.retryable is False
 
 
 def test_a_query_that_ran_out_of_time_is_not_a_rate_limit(connect):

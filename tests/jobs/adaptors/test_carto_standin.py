@@ -64,6 +64,14 @@ def test_a_table_is_private_until_it_is_published(carto, running):
     assert anybody(running, "select * from visits").status_code in (401, 403)
 
 
+@pytest.mark.parametrize("table", ["Visits 2026", 'a"b', "o'clock", "عيادات"])
+def test_a_table_may_have_any_name(carto, table):
+    carto.publish(table, COLUMNS, key="event")
+    assert carto.add_rows(table, [{"event": "1"}]) == 1
+    quoted = table.replace('"', '""')
+    assert carto.sql(f'select event, the_geom from "{quoted}"') == [{"event": "1", "the_geom": None}]
+
+
 def test_publishing_again_keeps_the_rows(carto):
     carto.add_row("visits", {"event": "1"})
     carto.publish("visits", COLUMNS, key="event")
@@ -95,6 +103,31 @@ def test_ten_thousand_rows_are_copied_and_read_again_page_by_page(carto):
     assert carto.copy_rows("visits", rows) == 10_000
     read = [row["event"] for row in carto.each("select event from visits order by event", page_size=3_000)]
     assert (len(read), read[0], read[-1]) == (10_000, "00000", "09999")
+
+
+def test_an_upsert_leaves_alone_what_a_row_lacks(carto):
+    carto.add_rows("visits", [{"event": "1", "name": "Ama", "n": 1}, {"event": "2", "name": "Afi", "n": 2}])
+    assert (
+        carto.upsert_rows("visits", [{"event": "1", "n": 5}, {"event": "2", "name": None}], key="event") == 2
+    )
+    assert carto.sql("select name, n from visits order by event") == [
+        {"name": "Ama", "n": 5},
+        {"name": None, "n": 2},
+    ]
+
+
+def test_a_copy_keeps_empty_texts_apart_from_nothing(carto):
+    texts = ["", None, '"', "a,b\r\nc", "\\.", "'", "é𝒳", "NULL"]
+    rows = [{"event": str(n), "name": text, "n": n or None} for n, text in enumerate(texts)]
+    assert carto.copy_rows("visits", rows) == len(texts)
+    found = carto.sql("select name, n from visits order by event")
+    assert found == [{"name": text, "n": n or None} for n, text in enumerate(texts)]
+    assert carto.copy_rows("visits", [{"name": None}, {"name": ""}, {"name": "\\."}]) == 3
+    assert carto.sql("select name from visits where event is null order by name") == [
+        {"name": ""},
+        {"name": "\\."},
+        {"name": None},
+    ]
 
 
 def test_rows_are_deleted_by_their_values(carto):

@@ -201,6 +201,14 @@ def test_a_dry_run_sends_no_write(connect, standin):
     assert standin.log() == []
 
 
+def test_a_dry_run_answers_as_the_case_api_does(connect):
+    commcare = connect(dry_run=True)
+    case = {"case_type": "patient", "case_name": "Ama"}
+    assert commcare.create_case(case)["case"] == {"case_id": "dry-run", **case}
+    assert [each["case_name"] for each in commcare.bulk_cases([case, case])["cases"]] == ["Ama", "Ama"]
+    assert commcare.update_case("c-1", {"case_name": "Afi"})["case"]["case_name"] == "Afi"
+
+
 # Who may, and how often
 
 

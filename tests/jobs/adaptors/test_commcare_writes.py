@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from jobs.adaptors.errors import Timeout, Unavailable, ValidationError
+from jobs.adaptors.errors import AdaptorError, Timeout, Unavailable, ValidationError
 from openfn_platform.demo.standins.commcare.seeds import APP, NEEMA
 from openfn_platform.demo.standins.process import Standin
 from tests.jobs.adaptors.commcare_partner import NOBODY, VILLAGES, XMLNS, as_new, connecting, visit
@@ -78,6 +78,15 @@ def test_a_form_whose_answer_got_lost_is_sent_again_and_is_there_once(connect, s
     assert len(forms_of(commcare)) == 1
 
 
+def test_forms_of_one_run_without_keys_do_not_replace_each_other(connect):
+    commcare = connect(idempotency_key="cause-1")
+    first, second = (commcare.submit(visit() | {"weight": weight}) for weight in (61, 62))
+    assert first["instance_id"] != second["instance_id"]
+    again = connect(idempotency_key="cause-1").submit(visit() | {"weight": 61})  # the next attempt of the run
+    assert again["instance_id"] == first["instance_id"]
+    assert sorted(each["form"]["weight"] for each in forms_of(commcare)) == ["61", "62"]
+
+
 def test_a_form_in_xml_goes_as_it_is_and_is_repeated_only_if_it_names_itself(commcare, standin):
     standin.faults(
         {"match": {"path_regex": "/receiver/"}, "times": 2, "action": {"drop_after_processing": True}}
@@ -112,6 +121,33 @@ def test_a_form_that_is_no_xml_raises_and_is_not_sent_again(commcare, standin):
         commcare.submit("<data><meta><instanceID>a</instanceID></meta>")
     assert caught.value.status == 500
     assert len(standin.log(path="/receiver/")) == 1
+
+
+@pytest.mark.parametrize("page", ["<html><body>Log in</body></html>", "<html><br>Log in", ""])
+def test_a_page_that_is_no_receipt_is_no_success(commcare, standin, page):
+    standin.faults(
+        {"match": {"path_regex": "/receiver/"}, "times": 1, "action": {"status": 200, "body": page}}
+    )
+    with pytest.raises(AdaptorError, match="did not answer the form with a receipt") as caught:
+        commcare.submit(visit(), key="x")
+    assert (caught.value.status, caught.value.sent) == (200, True)
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ({"name": "a\x0bb"}, "name holds a control character"),
+        ({"@name": "Visit\x00"}, "name holds a control character"),
+        ({"note": {"#text": "\ud83d"}}, "note holds a control character"),
+        ({"my name": "Ama"}, "'my name' cannot be the name of a question"),
+        ({"case": {"1st": 1}}, "'1st' cannot be the name of a question"),
+    ],
+)
+def test_what_no_form_can_hold_is_refused_before_it_is_sent(commcare, standin, form, words):
+    with pytest.raises(ValidationError, match=words) as caught:
+        commcare.submit({"@xmlns": XMLNS, **form}, key="x")
+    assert caught.value.sent is False
+    assert standin.log() == []
 
 
 def test_a_project_space_that_takes_no_more_forms_says_so(commcare, standin):
@@ -213,6 +249,20 @@ def test_rows_are_uploaded_as_a_spreadsheet_and_the_result_is_awaited(commcare, 
     assert commcare.find_case(external_id="N-2")["case_name"] == "Ama 2"
     again = commcare.submit_xls(ROWS, case_type="patient", search_field="external_id", wait=5)
     assert (again["match_count"], again["created_count"]) == (3, 0)
+
+
+@pytest.mark.parametrize("name", ["=1+1", "#N/A", "=", "#5"])
+def test_a_text_that_reads_like_a_formula_stays_a_text(commcare, name):
+    rows = [{"external_id": "N-1", "name": name}]
+    commcare.submit_xls(rows, case_type="patient", search_field="external_id", wait=5)
+    assert commcare.find_case(external_id="N-1")["case_name"] == name
+
+
+def test_what_no_spreadsheet_can_hold_is_refused_before_it_is_sent(commcare, standin):
+    with pytest.raises(ValidationError, match="'name' holds a control character") as caught:
+        commcare.submit_xls([{"external_id": "N-1", "name": "a\x0bb"}], case_type="patient")
+    assert caught.value.sent is False
+    assert standin.log() == []
 
 
 def test_without_waiting_the_status_page_is_handed_out(commcare):

@@ -192,6 +192,13 @@ def test_a_server_that_repeats_its_first_page_is_not_read_for_ever(dhis2, partne
         dhis2.get("dataElements")
 
 
+def test_a_page_that_is_none_does_not_take_those_before_it_away(dhis2, partner):
+    page = {"pager": {"page": 1, "pageCount": 2}, "dataElements": [{"id": "a"}]}
+    partner["GET", "dataElements"] = [answer(200, page), answer(200, {"status": "OK"})]
+    with pytest.raises(AdaptorError, match="something else than was asked for"):
+        dhis2.get("dataElements")
+
+
 def test_each_holds_one_page_at_a_time(dhis2, partner):
     events = [{"event": f"e{number}", "note": "x" * 1000} for number in range(3_000)]
     partner.pages("tracker/events", events, style="linked")
@@ -212,6 +219,12 @@ def test_a_record_that_is_not_there_is_not_found(dhis2):
 
 
 # Finding one.
+
+
+def test_one_of_the_tracker_is_not_looked_for_by_nothing(dhis2, partner):
+    with pytest.raises(ValidationError, match="nothing to look for in trackedEntities"):
+        dhis2.find_one("trackedEntities", program="p", trackedEntities=None)
+    assert partner.seen == []
 
 
 def test_find_one_asks_for_equal_properties(dhis2, partner):

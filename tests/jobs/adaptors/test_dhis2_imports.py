@@ -179,3 +179,10 @@ def test_an_answer_without_a_report_is_no_success(dhis2, partner):
     with pytest.raises(AdaptorError, match="without a report") as caught:
         dhis2.tracker.import_({"events": [EVENT]})
     assert caught.value.sent
+
+
+@pytest.mark.parametrize("payload", [[{"event": UID}], ({"event": UID},), {}, {"eventz": []}])
+def test_a_payload_without_its_type_is_told_what_it_must_have(dhis2, partner, payload):
+    with pytest.raises(ValidationError, match="A tracker payload has lists under trackedEntities"):
+        dhis2.tracker.import_(payload)
+    assert partner.seen == []

@@ -147,6 +147,22 @@ def test_upsert_updates_what_it_finds(dhis2, partner):
     assert partner.query(0)["filter"] == "code:eq:OU_1"
 
 
+def test_upsert_finds_the_identifier_whatever_fields_says(dhis2, partner):
+    partner["GET", "organisationUnits"] = answer(
+        200, {"pager": {}, "organisationUnits": [{"id": "OuA00000001"}]}
+    )
+    partner["PUT", "organisationUnits/OuA00000001"] = answer(200, {"status": "OK"})
+    dhis2.upsert("organisationUnits", {"code": "OU_1", "fields": "name"}, {"name": "Clinic"})
+    assert (partner.query(0)["fields"], partner.last.method) == ("id", "PUT")
+
+
+def test_a_creation_whose_answer_is_empty_is_no_success(dhis2, partner):
+    partner["POST", "organisationUnits"] = answer(200, b"")
+    with pytest.raises(AdaptorError, match="something else than was asked for") as caught:
+        dhis2.create("organisationUnits", {"name": "Clinic"})
+    assert caught.value.sent is True
+
+
 def test_upsert_creates_what_it_does_not_find(dhis2, partner):
     partner.pages("organisationUnits", [])
     partner["POST", "organisationUnits"] = CREATED
@@ -160,6 +176,8 @@ def test_upsert_refuses_to_guess_and_never_overwrites_the_first_of_all(dhis2, pa
         dhis2.upsert("organisationUnits", {"code": "OU_1"}, {"name": "Clinic"})
     with pytest.raises(ValidationError, match="which record is meant"):
         dhis2.upsert("organisationUnits", {"code": None}, {"name": "Clinic"})
+    with pytest.raises(ValidationError, match="which record is meant"):
+        dhis2.upsert("organisationUnits", {"fields": "id", "filter": []}, {"name": "Clinic"})
     assert partner.calls() == ["GET /api/organisationUnits"]
 
 

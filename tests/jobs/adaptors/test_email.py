@@ -47,6 +47,56 @@ def test_a_mail_arrives_as_it_was_written(postbox):
     assert (sent["accepted"], sent["refused"]) == ([NURSE, "Lead Ö <lead@example.org>"], {})
 
 
+def test_attachments_arrive_to_the_byte(postbox):
+    lab = "MSH|^~\\&|LAB\rPID|1||7\r"
+    connected(postbox).send(
+        to=NURSE,
+        subject="x",
+        text="y",
+        attachments={"lab.hl7": lab, "a.csv": "a,b", "c.txt": "", "é.txt": "é\n"},
+    )
+    (mail,) = postbox.taken
+    found = {each.get_filename(): each for each in mail.iter_attachments()}
+    assert {name: each.get_payload(decode=True) for name, each in found.items()} == {
+        "lab.hl7": lab.encode(),
+        "a.csv": b"a,b",
+        "c.txt": b"",
+        "é.txt": "é\n".encode(),
+    }
+    assert (found["a.csv"].get_content_type(), found["a.csv"].get_content_charset()) == ("text/csv", "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"to": f"{NURSE}, {LEAD}"}, "give several as a list"),
+        ({"cc": [f"{NURSE}, {LEAD}"]}, "give several as a list"),
+        ({"to": None}, "must be text"),
+        ({"bcc": [7]}, "must be text"),
+        ({"reply_to": "nonsense"}, "is not a mail address"),
+        ({"headers": {"Subject": "again"}}, "'Subject' cannot be added"),
+        ({"headers": {"X-A": "a\r\nBcc: evil@example.org"}}, "'X-A' cannot be added"),
+        ({"headers": {"X-A\r\nBcc": "evil@example.org"}}, "cannot be added"),
+        ({"attachments": {"a.json": {"a": 1}}}, "'a.json' is neither text nor bytes"),
+        ({"attachments": {"a.csv": None}}, "'a.csv' is neither text nor bytes"),
+    ],
+)
+def test_what_cannot_be_sent_as_it_is_meant_is_refused(postbox, more, words):
+    with pytest.raises(ValidationError, match=words) as caught:
+        connected(postbox).send(**({"to": NURSE, "subject": "x", "text": "y"} | more))
+    assert caught.value.sent is False
+    assert postbox.taken == []
+
+
+def test_nothing_and_half_a_character_are_written_as_they_can_be(postbox):
+    sent = connected(postbox).send(
+        to=(each for each in [NURSE]), subject=None, text="a\ud83d", headers={"X-N": 5}
+    )
+    (mail,) = postbox.taken
+    assert (mail["Subject"], mail["X-N"], sent["accepted"], mail["To"]) == ("", "5", [NURSE], NURSE)
+    assert mail.get_content().strip() == "a?"
+
+
 def test_a_hidden_recipient_gets_it_and_stays_hidden(postbox):
     connected(postbox).send(to=NURSE, bcc=LEAD, subject="x", text="y")
     assert postbox.envelopes[0].recipients == [NURSE, LEAD]

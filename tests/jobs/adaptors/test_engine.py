@@ -145,6 +145,14 @@ def test_the_partners_words_are_found_where_declared_and_cut():
     assert len(caught.value.message) < 450
 
 
+@pytest.mark.parametrize("how", [{}, {"content_type": "form"}, {"content_type": "multipart"}])
+def test_half_a_character_does_not_break_off_a_request(how):
+    client, seen = thin(lambda request: httpx.Response(200, json={}))
+    client.request("POST", "x", {"text": "a\ud83d"}, params={"q": "b\ud83d"}, **how)
+    assert query(seen[0]) == {"q": "b?"}
+    assert b"a?" in seen[0].content or b"a%3F" in seen[0].content or b"a\\ud83d" in seen[0].content
+
+
 def test_a_429_that_is_no_rate_limit_can_be_left_alone():
     client, seen = thin(lambda request: httpx.Response(429, json={"detail": "datasource"}))
     with pytest.raises(RateLimited):

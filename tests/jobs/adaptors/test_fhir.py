@@ -84,6 +84,18 @@ def test_a_resource_is_made_read_changed_and_deleted(fhir, server):
         fhir.read(reference)
 
 
+def test_an_answer_without_a_body_must_say_what_was_made():
+    located = answer(201, b"", {"location": "https://x.example/fhir/Patient/7/_history/1"})
+    with FaultyServer(located, answer(200, b"")) as elsewhere:
+        client = registry.connect("fhir", {"baseUrl": elsewhere.url}, Context(allow_private=True))
+        with client:
+            assert client.create("Patient", patient()) == {"id": "7"}
+            assert client.update("Patient/8", patient()) == {"id": "8"}
+            with pytest.raises(AdaptorError, match="something else than was asked for") as caught:
+                client.create("Patient", patient())
+    assert caught.value.sent is True
+
+
 def test_deleting_twice_and_what_never_was_is_no_error(fhir, server):
     made = fhir.create("Patient", patient())
     assert fhir.destroy(f"Patient/{made['id']}") is None
@@ -306,6 +318,9 @@ def test_the_one_that_matches_is_found(fhir):
     fill(fhir, 3)
     assert fhir.find_one("Patient", identifier=f"{SYSTEM}|N1")["identifier"][0]["value"] == "N1"
     assert fhir.find_one("Patient", identifier=f"{SYSTEM}|none") is None
+    for nothing in (None, "", f"{SYSTEM}|"):
+        with pytest.raises(ValidationError, match="nothing to look for in identifier"):
+            fhir.find_one("Patient", identifier=nothing)
 
 
 def test_several_matches_are_ambiguous_after_one_page(fhir, server):

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from jobs.adaptors import registry
 from jobs.adaptors.context import Context
-from jobs.adaptors.errors import AdaptorError, AuthError, ConfigurationError
+from jobs.adaptors.errors import AdaptorError, AuthError, ConfigurationError, ValidationError
 from tests.common.faulty import FaultyServer, answer
 from tests.jobs.adaptors.conformance.case import query
 
@@ -68,6 +68,17 @@ def test_rows_are_appended_as_typed_or_as_they_are():
         seen = server.seen[1]
         assert query(seen) == {"valueInputOption": "RAW", "insertDataOption": "INSERT_ROWS"}
         assert seen.json == {"values": [["2026-03-06", 12], ["=1+1", None]]}
+
+
+@pytest.mark.parametrize("rows", [[{"day": "2026-03-06", "n": 12}], ["2026-03-06", 12], [["a"], "b"], [7]])
+def test_a_row_that_is_no_list_of_cells_is_refused_before_it_is_sent(rows):
+    with FaultyServer() as server, connected(server) as sheets:
+        with pytest.raises(ValidationError, match="is a list of cells") as appended:
+            sheets.append_values("1A", "A1", rows)
+        with pytest.raises(ValidationError, match="is a list of cells"):
+            sheets.batch_update_values("1A", [{"range": "A1", "values": rows}])
+        assert server.seen == []
+    assert appended.value.sent is False
 
 
 def test_nothing_to_write_is_said_and_not_sent():

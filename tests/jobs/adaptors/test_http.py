@@ -191,7 +191,7 @@ def test_reads_carry_no_body(connect):
         (425, Unavailable, True, False, "connection"),
         (500, Unavailable, True, True, "partner"),
         (501, Unavailable, False, True, "partner"),
-        (503, Unavailable, True, True, "connection"),
+        (503, Unavailable, False, True, "connection"),
         (504, Unavailable, False, True, "connection"),
     ],
 )
@@ -211,6 +211,13 @@ def test_a_rate_limit_says_how_long_to_wait(connect):
     with serve(answer(429, {}, {"retry-after": "600"})) as server, pytest.raises(RateLimited) as caught:
         connect({"baseUrl": server.url}).get("/x")
     assert (caught.value.retry_after, caught.value.retryable, caught.value.kind) == (600, True, "rate")
+
+
+@pytest.mark.parametrize(("method", "headers"), [("POST", {"retry-after": "600"}), ("GET", {})])
+def test_a_503_that_names_a_time_or_answers_a_read_may_be_tried_again(connect, method, headers):
+    with serve(answer(503, {}, headers)) as server, pytest.raises(Unavailable) as caught:
+        connect({"baseUrl": server.url}).request(method, "/x")
+    assert caught.value.retryable
 
 
 def test_a_redirected_write_is_an_error(connect):

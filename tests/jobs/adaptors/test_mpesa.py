@@ -1,5 +1,6 @@
 """`mpesa` against the stand-in of Daraja."""
 
+import json
 from typing import Any
 
 import pytest
@@ -72,11 +73,27 @@ def test_wrong_keys_and_a_missing_pass_key_are_about_the_credential(connect):
 
 
 @pytest.mark.parametrize(
-    ("amount", "phone"), [(0, "+254708374149"), (2.5, "+254708374149"), (5, "+22890112233")]
+    ("amount", "phone"),
+    [
+        *((amount, "+254708374149") for amount in (0, 2.5, None, "250", True, float("nan"))),
+        *((5, phone) for phone in ("+22890112233", None, 708374149)),
+    ],
 )
 def test_what_cannot_be_paid_is_refused_before_it_is_sent(connect, daraja, amount, phone):
     with pytest.raises(ValidationError):
         push(connect(), amount, phone)
+    assert daraja.log(path="processrequest") == []
+
+
+def test_whole_shillings_may_come_from_a_table(connect, daraja):
+    assert push(connect(), amount=250.0, phone=254708374149)["ResponseCode"] == "0"
+    sent = json.loads(daraja.log(path="processrequest")[-1]["body"])
+    assert (repr(sent["Amount"]), sent["PartyA"]) == ("250", "254708374149")
+
+
+def test_a_reference_is_never_cut_off(connect, daraja):
+    with pytest.raises(ValidationError, match="a reference of at most 12 characters"):
+        connect().stk_push(1, "+254708374149", "INVOICE-2026-7", "x", callback_url="https://x.example/")
     assert daraja.log(path="processrequest") == []
 
 

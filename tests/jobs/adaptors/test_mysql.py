@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -51,6 +52,17 @@ def test_rows_come_back_with_every_sign(db):
     assert db.query("select more from visits where id = %s", [0]) == [{"more": '{"a": [1]}'}]
 
 
+def test_a_loop_over_a_long_result_may_write_and_read(db):
+    db.insert_many("visits", [{"id": number} for number in range(250)])
+    for row in db.each("select id from visits order by id", size=100):
+        db.execute("update visits set name = 'seen' where id = %s", [row["id"]])
+    with db.transaction():
+        db.insert("visits", {"id": 250})
+        for row in db.each("select id, name from visits order by id", size=100):
+            db.execute("update visits set more = %s where id = %s", [row["name"], row["id"]])
+    assert db.query("select count(*) as n, count(more) as seen from visits") == [{"n": 251, "seen": 250}]
+
+
 def test_many_rows_are_inserted_all_or_none_and_upserts_change(db):
     assert db.insert_many("visits", [{"id": number} for number in range(1200)]) == 1200
     with pytest.raises(Conflict, match="Duplicate entry"):
@@ -93,3 +105,15 @@ def test_a_dry_run_changes_nothing(db, connect):
     dry.insert("visits", {"id": 1})
     assert dry.query("select count(*) as n from visits") == [{"n": 0}]
     assert told[0]["dry"]
+
+
+def test_a_dry_run_reads_by_functions_that_are_called_like_a_write(db, connect):
+    db.execute("create table if not exists plain (`update` integer)")
+    dry = connect(context=Context(allow_private=True, dry_run=True))
+    found = dry.query(
+        "select truncate(1.29, 1) as a, insert('abc', 1, 1, 'x') as b, replace ('a', 'a', 'b') as c"
+    )
+    assert found == [{"a": Decimal("1.2"), "b": "xbc", "c": "b"}]
+    assert dry.query("select count(`update`) as n from plain") == [{"n": 0}]
+    assert dry.query("replace into visits (id) values (1)") == []
+    assert db.query("select count(*) as n from visits") == [{"n": 0}]

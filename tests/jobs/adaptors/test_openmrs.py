@@ -131,6 +131,16 @@ def test_find_one_takes_only_the_very_identifier(openmrs, partner):
     assert openmrs.find_one("patient", identifier="100GEJ", v="custom:(uuid,display)")["uuid"] == key
 
 
+@pytest.mark.parametrize("nothing", [None, "", "  "])
+def test_one_record_is_not_looked_for_by_nothing(openmrs, partner, nothing):
+    partner.add("77")
+    for look in (openmrs.find_one, lambda path, **by: openmrs.upsert(path, PERSON, **by)):
+        with pytest.raises(ValidationError, match="nothing to look for in identifier") as caught:
+            look("patient", q="7", identifier=nothing)
+        assert caught.value.sent is False
+    assert partner.server.seen == []
+
+
 def test_find_one_refuses_to_guess_between_several(openmrs, partner):
     partner.add("77")
     partner.add("77")
@@ -280,9 +290,18 @@ def test_a_purge_whose_answer_was_lost_ends_well(openmrs, partner):
 
 def test_a_servers_own_error_does_not_look_like_a_broken_connection(openmrs, partner):
     partner.fail_next = [answer(500, {"error": {"message": "[null]", "code": "x"}})]
-    with pytest.raises(Unavailable, match=r"OpenMRS answered 500 Said\.|OpenMRS: null") as caught:
+    with pytest.raises(Unavailable, match=r"OpenMRS answered 500 Said\.") as caught:
         openmrs.create("patient", PERSON)
     assert (caught.value.kind, caught.value.retryable) == ("partner", True)
+
+
+def test_a_page_that_is_none_does_not_take_those_before_it_away(openmrs, partner):
+    page = {"results": [{"uuid": "a"}], "links": [{"rel": "next", "uri": f"{partner.url}/x?startIndex=1"}]}
+    partner.fail_next = [answer(200, page), answer(200, {"uuid": "b"})]
+    with pytest.raises(AdaptorError, match="something else than was asked for"):
+        openmrs.get("concept")
+    partner.fail_next = [answer(200, page), answer(204)]
+    assert openmrs.get("concept") == [{"uuid": "a"}]
 
 
 def test_a_web_page_instead_of_data_is_named(openmrs, partner):

@@ -116,6 +116,12 @@ def test_every_text_survives(db, text):
     assert db.find_value("name", VISITS, {"id": 7}) == text
 
 
+def test_half_a_character_is_refused_in_a_sentence(db):
+    with pytest.raises(ValidationError, match="holds half a character") as caught:
+        db.insert(VISITS, {"id": 1, "name": "a\ud83d"})
+    assert caught.value.sent is False
+
+
 def test_many_rows_are_inserted_all_or_none(db):
     rows = [{"id": number, "name": str(number)} for number in range(1200)]
     assert db.insert_many(VISITS, rows) == 1200
@@ -131,6 +137,13 @@ def test_an_upsert_inserts_or_changes(db):
     assert [row["name"] for row in db.query(f"select name from {VISITS} order by id")] == ["a", "c"]
 
 
+def test_an_upsert_leaves_alone_what_a_row_lacks(db):
+    db.insert_many(VISITS, [{"id": 1, "name": "a", "weight": 1}, {"id": 2, "name": "b", "weight": 2}])
+    assert db.upsert_many(VISITS, [{"id": 1, "weight": 5}, {"id": 2, "name": None}], key="id") == 2
+    found = db.query(f"select name, weight from {VISITS} order by id")
+    assert found == [{"name": "a", "weight": 5}, {"name": None, "weight": 2}]
+
+
 def test_a_copy_takes_very_many_rows(db):
     assert db.copy(VISITS, ({"id": n, "name": None, "more": {"n": n}} for n in range(5000))) == 5000
     assert db.query(f"select (more->>'n')::int as n from {VISITS} where id = 4999") == [{"n": 4999}]
@@ -144,6 +157,17 @@ def test_long_results_come_row_by_row(db):
         assert row == {"id": seen}
         seen += 1
     assert seen == 2500
+
+
+def test_a_loop_over_a_long_result_may_write_and_read(db):
+    db.copy(VISITS, ({"id": n} for n in range(250)))
+    for row in db.each(f"select id from {VISITS} order by id", size=100):
+        db.execute(f"update {VISITS} set name = 'seen' where id = %s", [row["id"]])
+        assert db.find_value("name", VISITS, row) == "seen"
+    assert db.query(f"select count(*) as n from {VISITS} where name = 'seen'") == [{"n": 250}]
+    with db.transaction():
+        db.insert(VISITS, {"id": 250})
+        assert sum(1 for _ in db.each(f"select id from {VISITS}")) == 251
 
 
 def test_what_stands_in_a_transaction_happens_together(db):
@@ -240,6 +264,7 @@ def test_a_dry_run_shows_the_write_and_makes_none(db, connect, told):
     assert dry.query(f"with gone as (delete from {VISITS} returning *) select * from gone") == []
     assert dry.copy(VISITS, [{"id": 1}, {"id": 2}]) == 2
     assert dry.query(f"select count(*) as n from {VISITS}") == [{"n": 0}]
+    assert dry.query("select replace('a-b', '-', '') as found") == [{"found": "ab"}]
     shown = [each for each in told if each.get("dry")]
     assert [each["method"] for each in shown] == ["INSERT", "DELETE", "WITH", "COPY"]
     assert "shown" in shown[0]["request_body"]

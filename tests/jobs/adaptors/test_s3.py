@@ -1,5 +1,7 @@
 """`s3` against moto's server on a real socket, and its signature against botocore's."""
 
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -44,6 +46,37 @@ def s3(address):
     client = registry.connect("s3", {**KEYS, "endpoint": address}, Context(allow_private=True))
     yield client
     client.close()
+
+
+@pytest.mark.parametrize("key", ["", " ", None, "..", "a/../b", "./a"])
+def test_without_a_key_nothing_is_asked_for_and_no_bucket_deleted(key):
+    told: list[dict[str, Any]] = []
+    with FaultyServer(answer(204)) as server:
+        given = {**KEYS, "endpoint": server.url}
+        with registry.connect("s3", given, Context(allow_private=True, trace=told.append)) as s3:
+            for call in (s3.delete, s3.get, s3.get_bytes, s3.head, lambda key: s3.put(key, "x")):
+                with pytest.raises(ValidationError, match=r"needs a key|cannot be asked for"):
+                    call(key)
+            for pair in (("a", key), (key, "a")):
+                with pytest.raises(ValidationError):
+                    s3.copy(*pair)
+        assert server.seen == []
+
+
+def test_keys_that_differ_by_a_slash_are_different_objects(s3):
+    keys = ["/a.txt", "a.txt", "b//c.txt", "b/c.txt", "d/"]
+    for key in keys:
+        s3.put(key, key)
+    assert [s3.get_bytes(key).decode() for key in keys] == keys
+    s3.delete("b//c.txt")
+    assert [each["key"] for each in s3.list()] == ["/a.txt", "a.txt", "b/c.txt", "d/"]
+
+
+def test_json_is_written_as_everywhere(s3):
+    s3.put("a.json", {"at": datetime(2026, 3, 6, 23, 30, tzinfo=UTC), "n": Decimal("1.50")})
+    assert s3.get("a.json") == {"at": "2026-03-06T23:30:00+00:00", "n": 1.5}
+    with pytest.raises(ValidationError, match="holds NaN"):
+        s3.put("a.json", {"n": float("nan")})
 
 
 def test_what_was_put_comes_back_as_what_it_was(s3):

@@ -92,6 +92,31 @@ def test_a_bulk_job_is_uploaded_closed_and_awaited():
         assert server.seen[2].json == {"state": "UploadComplete"}
 
 
+@pytest.mark.parametrize("refused", [1, 2])
+def test_rows_that_a_bulk_job_refused_are_told(refused):
+    failed = b'"sf__Id","sf__Error","LastName"\r\n"","REQUIRED_FIELD_MISSING:x",""\r\n'
+    acts = [
+        answer(200, {"id": "750", "state": "Open"}),
+        answer(201, b""),
+        answer(200, {"id": "750", "state": "UploadComplete"}),
+        answer(200, {"state": "JobComplete", "numberRecordsProcessed": 2, "numberRecordsFailed": refused}),
+        answer(200, failed, kind="text/csv"),
+    ]
+    told = []
+    with FaultyServer(*acts) as server:
+        given = {"access_token": "tok-4711-abcdef", "instance_url": server.url}
+        context = Context(allow_private=True, log=lambda *line: told.append(line))
+        with registry.connect("salesforce", given, context) as salesforce:
+            said = f"Salesforce refused {refused} of 2 rows; the first: REQUIRED_FIELD_MISSING:x"
+            if refused == 1:
+                salesforce.bulk_ingest("insert", "Contact", [{"LastName": "a"}, {"LastName": None}])
+                assert ("warning", said) in told
+            else:
+                with pytest.raises(ValidationError, match=said):
+                    salesforce.bulk_ingest("insert", "Contact", [{"LastName": None}, {"LastName": None}])
+        assert server.seen[-1].target.endswith("/jobs/ingest/750/failedResults")
+
+
 def test_a_bulk_query_is_read_over_all_its_pages():
     csv = "text/csv"
     acts = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -57,6 +58,26 @@ def test_what_was_put_comes_back(connect):
     assert sftp.get_csv("/p.csv") == [{"a": "1", "b": "x;y"}, {"a": "2", "b": ""}]
     sftp.put("/p.bin", b"\0\1")
     assert sftp.get("/p.bin") == b"\0\1"
+
+
+def test_what_is_no_file_is_refused_before_it_is_written(connect):
+    sftp = connect()
+    for content in (None, {"a": 1}, ["x"], 5):
+        with pytest.raises(ValidationError, match="use put_json"):
+            sftp.put("/x.json", content)
+    with pytest.raises(ValidationError, match="holds NaN"):
+        sftp.put_json("/x.json", {"a": float("nan")})
+    assert sftp.list("/") == []
+    sftp.put_json("/x.json", {"at": datetime(2026, 3, 6, 23, 30, tzinfo=UTC)})
+    assert sftp.get_json("/x.json") == {"at": "2026-03-06T23:30:00+00:00"}
+
+
+def test_lines_in_another_encoding_are_told(connect):
+    sftp = connect()
+    sftp.put("/l.csv", "näme\r\n1".encode("latin-1"))
+    with pytest.raises(ValidationError, match=r"/l\.csv is not text in utf-8"):
+        list(sftp.each_line("/l.csv"))
+    assert list(sftp.each_line("/l.csv", encoding="latin-1")) == ["näme", "1"]
 
 
 def test_a_folder_is_listed_by_pattern(connect):

@@ -80,6 +80,14 @@ def test_a_message_without_number_or_text_is_not_sent(connect, twilio, to, text)
     assert twilio.server.seen == []
 
 
+@pytest.mark.parametrize("number", [22890112233, 22890112233.0, [GOOD, 22890112233], None, 0, False])
+def test_a_number_that_is_no_text_is_told_so(connect, twilio, number):
+    with pytest.raises(ValidationError, match="telephone number") as caught:
+        connect().send(number, "x")
+    assert caught.value.sent is False
+    assert twilio.server.seen == []
+
+
 def test_a_rejected_number_raises_in_twilios_words(connect):
     with pytest.raises(
         ValidationError, match=r"^Twilio: The 'To' number .* is not a valid phone number\.$"

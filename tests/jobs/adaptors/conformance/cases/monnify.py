@@ -19,7 +19,6 @@ CASE = Case(
     error_words="The amount is too small",
     hidden_error={
         "requestSuccessful": False,
-        "responseCode": "99",
         "responseMessage": "The wallet is unknown",
     },
     hidden_words="The wallet is unknown",

@@ -7,6 +7,7 @@ def shows(seen):
     return (
         seen.headers["authorization"] == "Bearer tok-4711-abcdef"
         and seen.headers["ocp-apim-subscription-key"] == "sub-k3y-77"
+        and seen.headers["x-target-environment"] == "sandbox"
     )
 
 

@@ -32,6 +32,8 @@ CASE = Case(
     write=lambda senaite, text: senaite.post("/create", {"title": text}),
     error_body={"success": False, "message": "The type is unknown"},
     error_words="The type is unknown",
+    hidden_error={"success": False, "message": "The client is inactive"},
+    hidden_words="The client is inactive",
     pages=pages,
     all=lambda senaite: senaite.search("Client"),
 )

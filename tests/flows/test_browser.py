@@ -245,18 +245,21 @@ def test_every_page_fits_a_phone_by_day_and_by_night_without_an_error(come, stag
     lists = [address for address in links(page, "#nav-sidebar") if "/switch/" not in address]
     wide: list[str] = []
     things: dict[str, str] = {}
+    adding: dict[str, str] = {}
     for address in lists:
         wide += too_wide(page, address)
         first_row = links(page, "#result_list tbody", "[href*='/change/']")[:1]
         things |= {kind: one for kind in THINGS for one in first_row if f"/{kind}/" in one}
+        adding |= {one: one for one in links(page, "#main", "[href*='/add/']")}
     page.goto(stage.url("/admin/triggers/trigger/add/"))
     page.get_by_role("button", name="Start from an example").click()
     examples = page.url
     one = f"{examples}&example=commcare_form_forwarding_xml"
-    for address in (*things.values(), examples, one, f"{one.replace('/examples/', '/add/')}&kind=message"):
+    for address in (*things.values(), *adding, examples, one, f"{one.replace('/examples/', '/add/')}&kind=message"):
         wide += too_wide(page, address)
     assert wide == []
     assert len(lists) > 12
+    assert len(adding) > 5
     assert things.keys() == THINGS
 
 

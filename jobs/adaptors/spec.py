@@ -148,6 +148,11 @@ def credential(properties: dict[str, Any], *, required: tuple[str, ...] = ()) ->
     }
 
 
+def operation_names(client: Any) -> list[str]:
+    """What a client of that class can be asked for, as it is written after the alias."""
+    return sorted(each.name for each in _operations(client))
+
+
 def _operations(client: Any, prefix: str = "") -> Iterator[Operation]:
     names = [name for kind in reversed(inspect.getmro(client)) for name in vars(kind)]
     for name in dict.fromkeys(names):

@@ -93,10 +93,11 @@ def sheet_bring_in(
 
 def _bad_sentence(reading: Reading) -> str:
     first = reading.bad[0]
-    more = f", and {plural(reading.bad_count - 1, 'more line')}" if reading.bad_count > 1 else ""
+    others = reading.bad_count - 1
+    more = f"Neither can {plural(others, 'other line')}. " if others else ""
     return (
-        f"Nothing was brought in. Line {first.line} cannot be: {first.reason} That is one{more}. "
-        "Correct them, or say that bad lines shall be left out."
+        f"Nothing was brought in. Line {first.line} cannot be: {first.reason} {more}"
+        f"Correct {'them' if others else 'it'}, or say that bad lines shall be left out."
     )
 
 

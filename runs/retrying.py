@@ -34,6 +34,12 @@ class AlreadyRetried(Conflict):
     code = "already_retried"
 
 
+class RunOfATest(Conflict):
+    """A test run is repeated in the job's editor."""
+
+    code = "test_run"
+
+
 class AlreadyLookedAfter(Conflict):
     """This failure was handled or dismissed; retry it on its own page if it must be."""
 
@@ -70,6 +76,8 @@ def run_retry(
         run = Run.objects.select_related("job", "project").get(pk=run.pk)
         if run.state not in FINAL_STATES:
             raise RunNotRetryable()
+        if run.is_test:
+            raise RunOfATest()
         if run.retries.filter(state__in=[RunState.AVAILABLE, RunState.CLAIMED, RunState.STARTED]).exists():
             raise AlreadyRetried("A retry of this run is on its way already.")
         if run.retries.exists():

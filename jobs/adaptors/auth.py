@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 from jobs.adaptors.context import Context
 from jobs.adaptors.errors import ConfigurationError
+from openfn_platform.common.trust import NoCertificate, authority_context
 
 
 class Auth(Protocol):
@@ -169,3 +171,15 @@ def oauth_bearer(configuration: Mapping[str, Any], context: Context) -> OAuthBea
     if not token:
         raise ConfigurationError("The credential has no access token yet; connect it first.")
     return OAuthBearer(str(token), context.refresh)
+
+
+def authority_of(configuration: Mapping[str, Any]) -> ssl.SSLContext | None:
+    """Trust in the authority whose certificate a credential holds; None where it holds none."""
+    if not configuration.get("ca"):
+        return None
+    try:
+        return authority_context(configuration["ca"])
+    except NoCertificate:
+        raise ConfigurationError(
+            "The certificate in the credential cannot be read; it must be PEM text, with its line breaks."
+        ) from None

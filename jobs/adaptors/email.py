@@ -13,6 +13,7 @@ from email.message import EmailMessage
 from email.utils import formatdate, getaddresses, make_msgid, parseaddr
 from typing import Any
 
+from jobs.adaptors.auth import authority_of
 from jobs.adaptors.context import Context
 from jobs.adaptors.errors import (
     AdaptorError,
@@ -23,7 +24,7 @@ from jobs.adaptors.errors import (
     ValidationError,
 )
 from jobs.adaptors.exchanges import Exchanges
-from jobs.adaptors.spec import AdaptorSpec, credential, operation, secret, text
+from jobs.adaptors.spec import AdaptorSpec, certificate, credential, operation, secret, text
 from openfn_platform.common.addresses import AddressRefused
 from openfn_platform.common.failures import ConnectFailed, HttpError, TimedOut
 from openfn_platform.common.sockets import connected
@@ -63,7 +64,7 @@ class Client:
             "username": text("User name"),
             "password": secret("Password"),
             "from": text("Sender", examples=["Clinic <clinic@example.org>"], minLength=3),
-            "ca": text("Certificate of their authority (PEM)", "For a server with a certificate of its own."),
+            "ca": certificate("For a server with a certificate of its own."),
         },
         required=("host", "from"),
     )
@@ -219,9 +220,8 @@ class Client:
         return kind(said, sent=handed, retryable=not handed, hint=MAY_HAVE_GONE if handed else None)
 
     def _connected(self) -> smtplib.SMTP:
+        trust = authority_of(self._configuration) or tls_context()
         ready = connected(self._exchanges.policy, self._host, self._port, timeout=SECONDS)
-        ca = self._configuration.get("ca")
-        trust = ssl.create_default_context(cadata=ca) if ca else tls_context()
         if self._security == "tls":
             ready = trust.wrap_socket(ready, server_hostname=self._host)
         server = _Client(ready, self._host)

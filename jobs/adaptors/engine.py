@@ -27,6 +27,7 @@ from jobs.adaptors.errors import (
 )
 from jobs.adaptors.paging import PageRequest, Paging, SinglePage, dig
 from openfn_platform.common.addresses import AddressPolicy, AddressRefused
+from openfn_platform.common.failures import UNSENDABLE
 from openfn_platform.common.http import (
     REPEATABLE,
     TRY_LATER,
@@ -49,6 +50,7 @@ Errors = bool | Mapping[int, "bool | str | Callable[[Response], bool | str | Non
 LONGEST_MESSAGE = 400
 WRONG_ADDRESS = "Correct the address, or ask an administrator whether this project may speak to it."
 SOMEBODY_ELSE = "Is the address right, or does a log-in page or a proxy stand in between?"
+WRONG_LETTERS = "Look at tokens, keys and headers: only letters of the English alphabet, digits and signs, no line breaks."
 MAY_HAVE_ARRIVED = "It may have been received all the same: look there before sending it again."
 
 
@@ -443,7 +445,8 @@ class _Told:
         if isinstance(error, HttpError):
             self._raise(error)
         if isinstance(error, (AddressRefused, UrlRefused)):
-            raise ConfigurationError(str(error), kind="partner", hint=WRONG_ADDRESS) from None
+            hint = WRONG_LETTERS if str(error) == UNSENDABLE else WRONG_ADDRESS
+            raise ConfigurationError(str(error), kind="partner", hint=hint) from None
 
     def _raise(self, error: HttpError) -> NoReturn:
         facts: dict[str, Any] = {"sent": error.sent, "retryable": error.retryable}

@@ -10,11 +10,20 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 
-from jobs.adaptors.auth import Auth, Basic, HeaderKey, NoAuth, QueryKey, bearer, oauth_bearer
+from jobs.adaptors.auth import (
+    Auth,
+    Basic,
+    HeaderKey,
+    NoAuth,
+    QueryKey,
+    authority_of,
+    bearer,
+    oauth_bearer,
+)
 from jobs.adaptors.engine import Response, RestClient
-from jobs.adaptors.errors import ConfigurationError, ValidationError
+from jobs.adaptors.errors import ValidationError
 from jobs.adaptors.oauth import CODE, OAuthSpec, with_oauth
-from jobs.adaptors.spec import AdaptorSpec, address, credential, operation, secret, text
+from jobs.adaptors.spec import AdaptorSpec, address, certificate, credential, operation, secret, text
 
 OAUTH = OAuthSpec(endpoint="{token_url}", authorize="{authorize_url}", optional=True)
 
@@ -44,11 +53,7 @@ def _schema() -> dict[str, Any]:
                 "additionalProperties": {"type": "string"},
                 "writeOnly": True,
             },
-            "ca": text(
-                "Certificate of their authority (PEM)",
-                "For a server with a certificate of its own.",
-                lines=3,
-            ),
+            "ca": certificate("For a server with a certificate of its own."),
             "test_path": text(
                 "Path for the test", "Asked with GET by Test connection.", examples=["/status"]
             ),
@@ -106,14 +111,7 @@ class Client(RestClient):
         return NoAuth()
 
     def tls(self, configuration: dict[str, Any]) -> ssl.SSLContext | None:
-        if not configuration.get("ca"):
-            return None
-        try:
-            return ssl.create_default_context(cadata=configuration["ca"])
-        except (ssl.SSLError, ValueError):
-            raise ConfigurationError(
-                "The certificate in the credential cannot be read; it must be PEM text."
-            ) from None
+        return authority_of(configuration)
 
     @operation(example='http.request("PROPFIND", "/calendars", errors={404: False})', writes=True)
     def request(self, method: str, path: str, data: Any = None, **options: Any) -> Response:

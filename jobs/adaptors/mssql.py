@@ -9,6 +9,7 @@ from typing import Any
 from jobs.adaptors.errors import (
     AdaptorError,
     AuthError,
+    ConfigurationError,
     Conflict,
     Forbidden,
     NotFound,
@@ -64,14 +65,16 @@ class Client(SqlClient):
     usual_port = 1433
     schema = credential(
         {
-            "host": text("Host", examples=["db.example.org"], minLength=1),
+            "host": text(
+                "Host",
+                "The connection is not encrypted: only for a network of your own.",
+                examples=["db.example.org"],
+                minLength=1,
+            ),
             "port": {"type": "integer", "title": "Port", "default": 1433, "minimum": 1, "maximum": 65535},
             "database": text("Database", minLength=1),
             "user": text("User name", minLength=1),
             "password": secret("Password"),
-            "ca": text(
-                "Certificate of their authority (PEM)", "With it the connection is encrypted and checked."
-            ),
         },
         required=("host", "database", "user"),
     )
@@ -80,6 +83,10 @@ class Client(SqlClient):
         import pytds
 
         given = self._configuration
+        if given.get("ca"):  # stored when the form still asked for it
+            raise ConfigurationError(
+                "Connections to SQL Server cannot be encrypted; a certificate in the credential says that this one must be."
+            )
         ready = _Direct(connected(self._exchanges.policy, self.host, self.port, timeout=CONNECT_SECONDS))
         connection = pytds.connect(
             dsn=ready.getpeername()[0],

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any
 
+from jobs.adaptors.auth import authority_of
 from jobs.adaptors.errors import (
     AdaptorError,
     AuthError,
@@ -18,7 +19,7 @@ from jobs.adaptors.errors import (
     Unavailable,
     ValidationError,
 )
-from jobs.adaptors.spec import AdaptorSpec, credential, operation, secret, text
+from jobs.adaptors.spec import AdaptorSpec, certificate, credential, operation, secret, text
 from jobs.adaptors.sql.client import SqlClient
 from jobs.adaptors.sql.dialect import POSTGRESQL
 from openfn_platform.common.sockets import judged_addresses
@@ -58,9 +59,7 @@ class Client(SqlClient):
                 enum=["prefer", "require", "verify-full", "disable"],
                 default="prefer",
             ),
-            "ca": text(
-                "Certificate of their authority (PEM)", "For `verify-full` with an authority of its own."
-            ),
+            "ca": certificate("For `verify-full` with an authority of its own."),
         },
         required=("host", "database", "user"),
     )
@@ -69,6 +68,7 @@ class Client(SqlClient):
         import psycopg
 
         given = self._configuration
+        authority_of(given)  # libpq's own sentence names a file that nobody has
         # The name stays for the certificate; the connection goes to an address that was judged.
         addresses = judged_addresses(self._exchanges.policy, self.host, self.port, timeout=CONNECT_SECONDS)
         more: dict[str, Any] = {"sslrootcert": _file(given["ca"])} if given.get("ca") else {}

@@ -128,6 +128,11 @@ def secret(title: str, description: str = "", **more: Any) -> dict[str, Any]:
     return text(title, description, writeOnly=True, **more)
 
 
+def certificate(description: str) -> dict[str, Any]:
+    """The certificate of a partner's own authority. In several lines: PEM without its line breaks is unreadable."""
+    return text("Certificate of their authority (PEM)", description, lines=3)
+
+
 def address(title: str, description: str = "", *, example: str, **more: Any) -> dict[str, Any]:
     """The web address of a system."""
     return text(title, description, format="uri", pattern=URI, examples=[example], **more)
@@ -141,6 +146,11 @@ def credential(properties: dict[str, Any], *, required: tuple[str, ...] = ()) ->
         "properties": properties,
         "required": list(required),
     }
+
+
+def operation_names(client: Any) -> list[str]:
+    """What a client of that class can be asked for, as it is written after the alias."""
+    return sorted(each.name for each in _operations(client))
 
 
 def _operations(client: Any, prefix: str = "") -> Iterator[Operation]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from django import forms
 from unfold.widgets import (
+    UnfoldAdminFileFieldWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
@@ -105,7 +106,8 @@ class SheetForm(forms.Form):
 
     file = forms.FileField(
         label="CSV file",
-        widget=forms.ClearableFileInput(attrs={"accept": ".csv,.tsv,.txt,text/csv", "class": "ws-input"}),
+        # Not a plain one: unfold's script stumbles over a file field that is not of its own making.
+        widget=UnfoldAdminFileFieldWidget(attrs={"accept": ".csv,.tsv,.txt,text/csv"}),
     )
     mode = forms.ChoiceField(
         label="Rows that are not in the file",

@@ -10,6 +10,7 @@ from types import TracebackType
 
 from jobs.adaptors.errors import AdaptorError
 from jobs.adaptors.oauth import MustConnectAgain
+from jobs.adaptors.spec import operation_names
 from jobs.language import plain
 from jobs.language.channel import ChannelError
 from jobs.language.connections import Connections, NoConnection
@@ -269,6 +270,7 @@ class Explainer:
         alias = self._connections.client_named(error.obj)
         known = [known for known in dir(error.obj) if not known.startswith("_")]
         if alias:
+            known = operation_names(type(error.obj)) or known
             return f"`{alias}` has no function `{name}`; it has: {listed(known)}{meant(name, known)}"
         if isinstance(error.obj, dict):
             return f'an object of the state has no `.{name}`; write ["{name}"]'

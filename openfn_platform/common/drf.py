@@ -21,6 +21,12 @@ from openfn_platform.common.errors import PlatformError
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 5
+# Instead of the framework's own, which only say what is not.
+SENTENCES = {
+    "not_authenticated": "Send a token of the project with it, in the header `Authorization: Bearer ofp_…`.",
+    "method_not_allowed": "This cannot be done at this address; the header Allow of this answer says what can.",
+    "unsupported_media_type": "A body of this Content-Type is not read here; JSON is sent as `application/json`.",
+}
 
 
 def problem(
@@ -119,7 +125,8 @@ def _api_problem(exc: exceptions.APIException) -> HttpResponse:
             errors=exc.detail,
             **extra,
         )
-    return problem(status=status, code=str(exc.detail.code), detail=str(exc.detail), headers=headers)
+    code = str(exc.detail.code)
+    return problem(status=status, code=code, detail=SENTENCES.get(code, str(exc.detail)), headers=headers)
 
 
 def _fields(exc: ValidationError) -> dict[str, list[str]]:

@@ -42,7 +42,7 @@ class KeyField(models.CharField):  # type: ignore[type-arg]  # stubs want parame
 
 def free_key(name: str, taken: models.QuerySet[models.Model]) -> str:
     """A key made from `name` that no row of `taken` has: `register-patient`, then `register-patient-2`."""
-    base = slugify(name)[: KEY_LENGTH - 4].strip("-") or "unnamed"
+    base = slugify(name.replace("_", "-"))[: KEY_LENGTH - 4].strip("-") or "unnamed"
     used = set(taken.filter(key__startswith=base).values_list("key", flat=True))
     if base not in used:
         return base

@@ -31,7 +31,7 @@ def row_save(row: models.Model, *, only: Iterable[str] | None = None) -> None:
 
 def invalid_from(row: models.Model, error: ValidationError) -> Invalid:
     """One sentence for the first field that is wrong; `errors` has them all, by field."""
-    found = {
+    found = _twins(row, error) or {
         "" if field == NON_FIELD_ERRORS else field: [str(text) for text in texts]
         for field, texts in error.message_dict.items()
     }
@@ -39,6 +39,18 @@ def invalid_from(row: models.Model, error: ValidationError) -> Invalid:
     label = _label(row, field)
     sentence = f"{label}: {texts[0]}" if label else texts[0]
     return Invalid(sentence, field=field, errors=found)
+
+
+def _twins(row: models.Model, error: ValidationError) -> dict[str, list[str]]:
+    """Where nothing is wrong but that another row is the same in some fields: the last of them, named as people do."""
+    broken = error.error_dict.get(NON_FIELD_ERRORS, []) if len(error.error_dict) == 1 else []
+    fields = [
+        each.params["unique_check"][-1] for each in broken if each.code == "unique_together" and each.params
+    ]
+    return {
+        field: [f"There is one with this {_label(row, field).lower()} already; choose another."]
+        for field in fields
+    }
 
 
 def _storable(value: object) -> bool:

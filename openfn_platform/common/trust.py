@@ -28,3 +28,19 @@ def tls_context() -> ssl.SSLContext:
     bundles = [named] if named else [path for path in TRUST_BUNDLES if Path(path).is_file()][:1]
     context.load_verify_locations(cafile=bundles[0] if bundles else certifi.where())
     return context
+
+
+class NoCertificate(ValueError):
+    """The text holds no certificate that can be read."""
+
+
+def authority_context(pem: str) -> ssl.SSLContext:
+    """Trust in one authority only, whose certificate a credential holds."""
+    try:
+        return ssl.create_default_context(cadata=pem)
+    except (
+        ssl.SSLError,
+        ValueError,
+        TypeError,
+    ):  # no certificate in it; nothing at all; letters beyond ASCII
+        raise NoCertificate from None

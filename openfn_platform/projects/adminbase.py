@@ -35,7 +35,7 @@ from openfn_platform.common.errors import NotAllowed, NotFound, PlatformError
 from openfn_platform.common.text import plural
 from openfn_platform.projects.actors import actor_of
 from openfn_platform.projects.adminfilters import ScopedRelatedFilter, related_rows
-from openfn_platform.projects.current import choose_project, current_project, projects_of
+from openfn_platform.projects.current import choose_project, current_project, projects_of, rows_shown
 from openfn_platform.projects.deeds import Button, Deed
 from openfn_platform.projects.models import Project, Role
 from openfn_platform.projects.scoping import scoped
@@ -113,10 +113,10 @@ class ScopedAdmin(AnyModelAdmin):
 
     def narrowed(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """The rows of the current project, for lists."""
-        project = current_project(request)
-        if project is None or self.project_path == "pk" or self.superusers_only:
+        if self.project_path == "pk" or self.superusers_only:
             return queryset
-        return queryset.filter(**{self.project_path: project})
+        rows = rows_shown(request, self.project_path, installation=self.installation_rows)
+        return queryset if rows is None else queryset.filter(rows)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
         return ScopedChangeList

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.db.models import Q
 from django.http import HttpRequest
 
 from openfn_platform.projects.actors import actor_of
@@ -28,6 +29,21 @@ def current_project(request: HttpRequest) -> Project | None:
         return projects[0]
     chosen = request.session.get(SESSION_KEY)
     return next((project for project in projects if str(project.pk) == chosen), None)
+
+
+def rows_shown(request: HttpRequest, path: str = "project", *, installation: bool = False) -> Q | None:
+    """Which rows a list shows; None: all that the person may see.
+
+    `installation`: rows of no project are among them, for who runs the installation. Where there is one project
+    nobody has chosen it, and there is no “all” that would show these.
+    """
+    project = current_project(request)
+    if project is None:
+        return None
+    rows = Q(**{path: project})
+    if installation and actor_of(request).is_superuser and len(projects_of(request)) == 1:
+        rows |= Q(**{f"{path}__isnull": True})
+    return rows
 
 
 def choose_project(request: HttpRequest, key: str) -> bool:

@@ -19,8 +19,9 @@ from openfn_platform.projects.actors import actor_of
 from openfn_platform.projects.current import current_project, projects_of
 from openfn_platform.projects.models import Membership, Project, Role
 from openfn_platform.projects.scoping import scoped
+from openfn_platform.workspace.navigation import open_incidents
 from openfn_platform.workspace.pulse import pulse
-from runs.models import Incident, Run, RunMode, RunState
+from runs.models import Run, RunMode, RunState
 from runs.models.run import FAILED_STATES
 from triggers.models import Message, Trigger, TriggerKind
 
@@ -53,7 +54,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         return context | {"no_project": True, "may_found": actor_of(request).is_superuser}
     chart, total = runs_by_day(request)
     incidents = list(
-        shown(request, Incident.objects.filter(closed_at=None))
+        open_incidents(request)
         .select_related("job", "taken_by", "project")
         .order_by(F("taken_at").asc(nulls_first=True), "-last_at")[: INCIDENTS + 1]
     )

@@ -6,13 +6,14 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 
 from openfn_platform.projects.actors import actor_of
-from openfn_platform.projects.current import ALL, current_project, projects_of
+from openfn_platform.projects.current import ALL, current_project, projects_of, rows_shown
 from openfn_platform.projects.scoping import scoped
 from runs.models import Incident
 
@@ -162,16 +163,19 @@ def _item(request: HttpRequest, page: Page) -> dict[str, Any]:
         "icon": icon,
         "link": reverse(name),
     }
-    if target == "runs.incident" and (count := open_incidents(request)):
+    if target == "runs.incident" and (count := open_incidents(request).count()):
         item |= {"badge": str(count), "badge_variant": "danger"}
     return item
 
 
-def open_incidents(request: HttpRequest) -> int:
-    """Of the current project, or of all that the person sees."""
-    rows = scoped(Incident.objects.filter(closed_at=None), actor_of(request))
-    project = current_project(request)
-    return (rows.filter(project=project) if project else rows).count()
+def open_incidents(request: HttpRequest) -> QuerySet[Incident]:
+    """As their list shows them: of the current project, or of all that the person sees."""
+    actor, opened = actor_of(request), Incident.objects.filter(closed_at=None)
+    shown = rows_shown(request, installation=True)
+    if shown is not None:
+        return opened.filter(shown)
+    # Archived ones are not seen any more; without a project there is none that is.
+    return opened.filter(project__archived_at=None) if actor.is_superuser else scoped(opened, actor)
 
 
 def subheader(request: HttpRequest) -> str:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet, Sum
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
@@ -24,10 +24,12 @@ from openfn_platform.projects.deeds import Deed as Button
 from openfn_platform.projects.models import Project, Role
 from runs.admin.pages import HistoryAdmin, number_of
 from runs.bulk import Chosen, NothingChosen, Order, bulk_begin, bulk_cancel
+from runs.bulk_deeds import WAYS
 from runs.models import BulkItem, BulkOperation, BulkState, Deed, Run
 from runs.models.bulk import MOST_UNDER_WAY
 from runs.pressing import AGAIN, pressed
 from runs.selectors.bulk import CAME, counts_of, note_of, reasons_of, table, waits_for
+from runs.selectors.choosing import outlook
 from runs.templatetags.runs import when
 
 MANY = MOST_UNDER_WAY  # more than so many are done by workers: they begin no more at once, and stop when these fail
@@ -142,6 +144,8 @@ def retry_begin(
     Chosen one by one, each gets an answer; of all that a filter finds, those are retried that need it.
     """
     begun: list[uuid.UUID] = []
+    told: list[str] = []
+    will = 0
     nothing = known = False
     for project in projects_of(request):
         rows = queryset.filter(project=project)
@@ -151,9 +155,14 @@ def retry_begin(
         chosen = Chosen(rows=rows) if across else Chosen(ids=keys)
         order = Order(deed=Deed.RETRY, chosen=chosen, one_first=one_first)
         begin = partial(bulk_begin, project=project, order=order, by=actor_of(request))
+        # Before it begins: workers start at once, and what they have retried would count as left out.
+        taken = rows.filter(WAYS[Deed.RETRY].applies) if across else rows
+        looked = outlook(taken, deed=Deed.RETRY, by_workers=True)
         try:
             made, again = pressed(request, project_id=project.pk, do=begin)
             begun.append(made)
+            told.append(looked.sentence)
+            will += looked.will
             known |= again
         except NothingChosen:
             nothing = True
@@ -166,10 +175,9 @@ def retry_begin(
     if known:
         messages.info(request, AGAIN)
     else:
-        total = BulkOperation.objects.filter(pk__in=begun).aggregate(runs=Sum("total"))["runs"] or 0
-        alone = one_first and total > 1
-        how = "one first, the others when it has succeeded" if alone else "in order of arrival"
-        messages.success(request, f"{plural(total, 'run')} will be retried, {how}.")
+        alone = one_first and will > 1
+        how = "One first, the others when it has succeeded." if alone else "In order of arrival."
+        messages.success(request, " ".join([*told, how]))
     if len(begun) == 1:
         return HttpResponseRedirect(reverse("admin:runs_bulkoperation_change", args=begun))
     return HttpResponseRedirect(reverse("admin:runs_bulkoperation_changelist"))

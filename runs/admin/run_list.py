@@ -33,7 +33,10 @@ from runs.admin.filters import (
     ids_beginning_with,
 )
 from runs.admin.pages import HistoryAdmin, reader_sees
-from runs.models import Cause, Run, RunMode, WorkOrder
+from runs.bulk import MOST_ITEMS
+from runs.bulk_deeds import WAYS
+from runs.models import Cause, Deed, Run, RunMode, WorkOrder
+from runs.selectors.choosing import outlook
 from runs.selectors.trees import light
 from runs.templatetags.runs import run_badge, when
 
@@ -160,9 +163,9 @@ class RunList(HistoryAdmin):
                 request,
                 queryset,
                 action="retry_selected",
+                deed=Deed.RETRY,
                 title="Retry the selected runs?",
-                question="Each is run again with its input as it was and the code as it is live now. Left out are "
-                "runs that have not ended, that were retried already, and failures that were handled or dismissed.",
+                question="Each is run again with its input as it was and the code as it is live now.",
                 label="Retry",
                 offers_one_first=True,
             )
@@ -172,7 +175,7 @@ class RunList(HistoryAdmin):
             return retry_begin(request, queryset, across=across, one_first=one_first)
         self.for_each(
             request,
-            self.in_order(request, queryset),
+            self.in_order(request, queryset, Deed.RETRY),
             role=Role.OPERATOR,
             do=lambda run: verbs.retry(run=run, by=actor_of(request), only_unrepaired=True),
             done="retried",
@@ -186,13 +189,14 @@ class RunList(HistoryAdmin):
                 request,
                 queryset,
                 action="cancel_selected",
+                deed=Deed.CANCEL,
                 title="Cancel the selected runs?",
                 question="Those that wait are cancelled at once. Of those that run the workers are asked to stop them, "
                 "which takes some seconds; what they have written to other systems by then stays there.",
                 label="Cancel runs",
                 danger=True,
             )
-        rows = self.in_order(request, queryset)
+        rows = self.in_order(request, queryset, Deed.CANCEL)
         asked: list[Run] = []
 
         def cancel(run: Run) -> None:
@@ -215,6 +219,7 @@ class RunList(HistoryAdmin):
                 request,
                 queryset,
                 action="abort_selected",
+                deed=Deed.ABORT,
                 title="Abort the selected runs?",
                 question="They are over at once, also where a worker hangs or cannot be reached; the last lines of their "
                 "logs may be missing. Cancel asks the workers and is enough mostly. What they have written to other "
@@ -224,7 +229,7 @@ class RunList(HistoryAdmin):
             )
         self.for_each(
             request,
-            self.in_order(request, queryset),
+            self.in_order(request, queryset, Deed.ABORT),
             role=Role.OPERATOR,
             do=lambda run: verbs.abort(run=run, by=actor_of(request)),
             done="aborted",
@@ -239,6 +244,7 @@ class RunList(HistoryAdmin):
                 request,
                 queryset,
                 action="dismiss_selected",
+                deed=Deed.DISMISS,
                 title="Dismiss the selected failures?",
                 question="They no longer count as failures; everybody can read why.",
                 label="Dismiss",
@@ -247,30 +253,39 @@ class RunList(HistoryAdmin):
             )
         self.for_each(
             request,
-            self.in_order(request, queryset),
+            self.in_order(request, queryset, Deed.DISMISS),
             role=Role.OPERATOR,
             do=lambda run: verbs.dismiss(run=run, by=actor_of(request), reason=reason),
             done="dismissed",
         )
         return None
 
-    def in_order(self, request: HttpRequest, queryset: QuerySet[Run]) -> list[Run]:
-        """The chosen runs as they arrived, at most AT_ONCE of them."""
+    def in_order(self, request: HttpRequest, queryset: QuerySet[Run], deed: Deed) -> list[Run]:
+        """The chosen runs as they arrived, at most AT_ONCE; of more than that those to which the deed applies."""
         rows = list(queryset.order_by("lane", "attempt")[: AT_ONCE + 1])
+        if len(rows) > AT_ONCE:
+            rows = list(queryset.filter(WAYS[deed].applies).order_by("lane", "attempt")[: AT_ONCE + 1])
         if len(rows) > AT_ONCE:
             messages.warning(
                 request, f"Only the {AT_ONCE} oldest were taken; do it again for those that are left."
             )
         return rows[:AT_ONCE]
 
-    def ask(self, request: HttpRequest, queryset: QuerySet[Run], *, action: str, **more: Any) -> HttpResponse:
+    def ask(
+        self, request: HttpRequest, queryset: QuerySet[Run], *, action: str, deed: Deed, **more: Any
+    ) -> HttpResponse:
         """One question for all of them; the answer comes back as the same action."""
         across = request.POST.get("select_across") == "1"
-        count = queryset.count() if across else len(request.POST.getlist("_selected_action"))
+        count = queryset.count()
         context = {
             **self.page_context(request, title=more.pop("title")),
             **more,
             "count": plural(count, "run"),
+            # Of more than that none is begun at once, and to look at each would take long.
+            "outlook": outlook(queryset, deed=deed, by_workers=count > MANY, by_filter=across)
+            if count <= MOST_ITEMS
+            else None,
+            "at_once": 0 if deed == Deed.RETRY else AT_ONCE,
             "offers_one_first": more.get("offers_one_first", False) and count > 1,
             "one_first": count >= ONE_FIRST_FROM,
             "action": action,

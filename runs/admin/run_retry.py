@@ -189,7 +189,7 @@ class RetryPage(HistoryAdmin):
 def _why_not(run: Run) -> str:
     if not run.is_final:
         return "It has not ended yet; cancel it first, or wait."
-    if run.mode == "trial":
+    if run.is_test:
         return "A test run is repeated in the job's editor."
     return "It was retried already; retry its last attempt."
 

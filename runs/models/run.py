@@ -223,3 +223,8 @@ class Run(Row):
     @property
     def is_failure(self) -> bool:
         return self.state in FAILED_STATES
+
+    @property
+    def is_test(self) -> bool:
+        """Of code that was being written: only the editor has that, so only there it is run again."""
+        return self.mode == RunMode.TRIAL or self.trial_code is not None

@@ -108,7 +108,7 @@ def code_around_failure(run: Run) -> list[CodeLine]:
 
 def may_retry(run: Run) -> bool:
     """A run that ended and is nobody's first attempt any more; a test run is repeated in the editor."""
-    return run.is_final and run.mode != "trial" and not run.retries.exists()
+    return run.is_final and not run.is_test and not run.retries.exists()
 
 
 def may_dismiss(run: Run) -> bool:

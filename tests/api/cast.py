@@ -186,6 +186,6 @@ def problem(answer: Any, status: int) -> str:
     assert answer["Content-Type"] == "application/problem+json"
     body = json.loads(answer.content)
     assert body["status"] == status
-    assert body["detail"].endswith((".", "!")) or status == 415, body
+    assert body["detail"].endswith((".", "!")), body
     sentence: str = body["detail"]
     return sentence

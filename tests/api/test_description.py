@@ -133,3 +133,13 @@ def test_a_mistake_of_ours_is_no_page_of_html(monkeypatch, api: Caller, clinic: 
 @override_settings(ALLOWED_HOSTS=["platform.example"])
 def test_another_host_name_is_a_bad_request(api: Caller, clinic: Clinic):
     problem(api.get("runs"), 400)
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "word"),
+    [("GET", 401, "Authorization: Bearer"), ("PUT", 405, "Allow"), ("POST", 415, "application/json")],
+)
+def test_what_the_framework_refuses_says_what_to_do_too(api: Caller, method: str, status: int, word: str):
+    headers = {} if status == 401 else api.headers
+    answer = api.client.generic(method, "/api/v1/workflows", b"<a/>", "application/xml", headers=headers)
+    assert word in problem(answer, status)

@@ -193,6 +193,13 @@ def test_a_start_that_is_repeated_starts_nothing_new(api: Caller, clinic: Clinic
     assert Run.objects.count() == 1
 
 
+@pytest.mark.parametrize("mode", [RunMode.TRIAL, RunMode.DRY])
+def test_a_run_of_unsaved_code_is_not_retried_with_the_live_code(api: Caller, clinic: Clinic, mode: str):
+    run = clinic.run(mode=mode, trial_code="note('tried')")
+    assert "job's editor" in problem(api.post(f"runs/{run.pk}/retry", {}), 409)
+    assert not Run.objects.filter(retry_of=run).exists()
+
+
 def test_a_retry_that_is_repeated_is_the_same_retry(api: Caller, clinic: Clinic):
     run = clinic.run()
     first = api.send("POST", f"runs/{run.pk}/retry", {}, idempotency_key="k")

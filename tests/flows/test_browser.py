@@ -236,6 +236,23 @@ def test_a_credentials_form_shows_what_belongs_to_the_choice_and_a_failed_test_l
     expect(page.get_by_text("accepts the credential").first).to_be_visible()
 
 
+def test_a_sheet_is_chosen_looked_at_and_brought_in(come, stage):
+    page = come("superuser").page
+    page.goto(stage.url("/admin/jobs/table/add/"))
+    page.locator("[name=project]").select_option(index=1)
+    page.locator("[name=name]").fill("Facilities")
+    page.locator("[name=kind]").select_option(index=0)
+    page.locator("button[name=_save]").click()
+    page.get_by_role("link", name="Bring in CSV").click()
+    sheet = {"name": "facilities.csv", "mimeType": "text/csv", "buffer": "key,value\na,ក 😀\n".encode()}
+    page.locator("[name=file]").set_input_files([sheet])
+    expect(page.locator("form [type=text][disabled]")).to_have_value("facilities.csv")
+    press(page, "Look at it")
+    expect(page.get_by_role("heading", name="What “facilities.csv” would change")).to_be_visible()
+    press(page, "Bring it in")
+    expect(page.locator("#main")).to_contain_text("ក 😀")
+
+
 def test_every_page_fits_a_phone_by_day_and_by_night_without_an_error(come, stage):
     (run,) = stage.post({"kind": "weighing", "visit": {"height": 120}})
     assert stage.run_ended(run)["state"] == "failed"
@@ -245,18 +262,27 @@ def test_every_page_fits_a_phone_by_day_and_by_night_without_an_error(come, stag
     lists = [address for address in links(page, "#nav-sidebar") if "/switch/" not in address]
     wide: list[str] = []
     things: dict[str, str] = {}
+    adding: dict[str, str] = {}
     for address in lists:
         wide += too_wide(page, address)
         first_row = links(page, "#result_list tbody", "[href*='/change/']")[:1]
         things |= {kind: one for kind in THINGS for one in first_row if f"/{kind}/" in one}
+        adding |= {one: one for one in links(page, "#main", "[href*='/add/']")}
     page.goto(stage.url("/admin/triggers/trigger/add/"))
     page.get_by_role("button", name="Start from an example").click()
     examples = page.url
     one = f"{examples}&example=commcare_form_forwarding_xml"
-    for address in (*things.values(), examples, one, f"{one.replace('/examples/', '/add/')}&kind=message"):
+    for address in (
+        *things.values(),
+        *adding,
+        examples,
+        one,
+        f"{one.replace('/examples/', '/add/')}&kind=message",
+    ):
         wide += too_wide(page, address)
     assert wide == []
     assert len(lists) > 12
+    assert len(adding) > 5
     assert things.keys() == THINGS
 
 

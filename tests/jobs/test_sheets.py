@@ -200,7 +200,8 @@ def test_a_row_whose_time_is_over_is_made_anew_and_one_with_a_time_stays_for_goo
 def test_bad_lines_keep_everything_out_unless_they_shall_be_left_out(table):
     text = "key,value\na,1\n,2\nb,3,4\n"
     with pytest.raises(
-        BadSheet, match=r"Nothing was brought in. Line 3 cannot be: The key is empty. That is one, and 1"
+        BadSheet,
+        match=r"Nothing was brought in. Line 3 cannot be: The key is empty. Neither can 1 other line. Correct them",
     ):
         bring(table, text)
     assert values(table) == {}

@@ -68,6 +68,23 @@ def test_an_administrator_reads_what_happened_in_the_own_projects_only(cast: Cas
     assert {"canary deed", "logged in"} <= found(at(cast.superuser).get(page(LIST)))
 
 
+def test_who_runs_the_installation_reads_log_ins_also_where_there_is_one_project(cast: Cast):
+    audit("logged in", cast.viewer, target=cast.viewer)
+    assert "logged in" in found(at(cast.superuser).get(page(LIST)))
+    assert "logged in" in {line["action"] for line in lines(at(cast.superuser).get(page(EXPORT)))}
+    assert "logged in" not in found(at(cast.owner).get(page(LIST)))
+
+
+def test_what_was_chosen_is_shown_alone(cast: Cast):
+    factories.cast("Elsewhere")
+    audit("logged in", cast.viewer, target=cast.viewer)
+    client = at(cast.superuser)
+    client.get(page(LIST) + f"?project={cast.project.key}")
+    shown = found(client.get(page(LIST)))
+    assert "project made" in shown
+    assert "logged in" not in shown
+
+
 def test_entries_are_narrowed_down(cast: Cast):
     token, _ = token_create(project=cast.project, name="Loader", scopes=["read-data"], by=cast.owner)
     job = factories.job(cast.project, "Register")

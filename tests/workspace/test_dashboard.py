@@ -52,6 +52,23 @@ def test_one_sees_only_ones_own_projects(cast: Cast) -> None:
     assert "Secret trouble" not in text_of(at(cast.outsider).get(page("index")))
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_who_runs_the_installation_sees_its_own_troubles_also_where_there_is_one_project(
+    cast: Cast, several: bool
+) -> None:
+    if several:
+        incident(factories.cast("Elsewhere").project, "Theirs")
+    Incident.objects.create(project=None, fingerprint="x", title="Nobody rings the clock")
+    incident(cast.project, "Ours")
+    shown = at(cast.superuser).get(page("index"))
+    assert "Nobody rings the clock" in text_of(shown)
+    listed = at(cast.superuser).get(page("runs_incident_changelist")).context["cl"].result_list
+    assert {each.title for each in listed} == {each.title for each in shown.context["incidents"]}
+    for person in (cast.owner, cast.viewer):
+        for address in ("index", "runs_incident_changelist"):
+            assert "Nobody rings" not in text_of(at(person).get(page(address)))
+
+
 def test_runs_are_counted_by_day_and_outcome_without_tests(cast: Cast) -> None:
     job = factories.job(cast.project)
     job_start(job=job, by=cast.editor)

@@ -115,7 +115,7 @@ class MemberViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet[Membershi
         person = User.objects.filter(email=values.pop("email").strip().lower(), is_active=True).first()
         if person is None:
             raise Invalid(
-                "Nobody with that address can log in here yet; whoever runs this installation can add them.",
+                "Nobody with that address can log in here yet; an administrator can invite them on the page Members.",
                 field="email",
             )
         role = Role(values.pop("role"))

@@ -8,7 +8,7 @@ import pytest
 
 from jobs.adaptors import registry
 from jobs.adaptors.context import Context
-from jobs.adaptors.errors import AdaptorError, AuthError, Unavailable, ValidationError
+from jobs.adaptors.errors import AdaptorError, AuthError, ConfigurationError, Unavailable, ValidationError
 from tests.servers.smtp import Postbox
 
 SENDER = "Clinic <clinic@example.org>"
@@ -154,6 +154,12 @@ def test_encryption_is_checked_against_the_authority(security):
         with pytest.raises(AuthError) as refused:
             connected(server, **{**more, "password": "wrong-4711"}, ca=pem(authority)).test()
         assert "wrong-4711" not in str(refused.value)
+
+
+@pytest.mark.parametrize("nonsense", ["nonsense", "ក្រសួង"])
+def test_a_certificate_that_cannot_be_read_is_told_from_a_server_that_is_away(postbox, nonsense):
+    with pytest.raises(ConfigurationError, match="PEM"):
+        connected(postbox, security="starttls", ca=nonsense).test()
 
 
 def pem(certificate: bytes) -> str:

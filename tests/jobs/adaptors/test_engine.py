@@ -164,3 +164,12 @@ def test_credentials_keep_their_secrets_to_themselves():
     for auth in (Basic("u", "p-abcdefgh"), QueryKey("k", "p-abcdefgh"), token("Token", "p-abcdefgh")):
         assert "p-abcdefgh" not in repr(auth)
         assert any("p-abcdefgh" in each for each in auth.secrets())
+
+
+def test_a_key_that_cannot_be_sent_is_told_to_be_looked_at_and_not_the_address():
+    context = Context(transport=httpx.MockTransport(lambda request: httpx.Response(200)))
+    client = Thin({"baseUrl": BASE, "token": "clé\n"}, context)
+    with pytest.raises(ConfigurationError) as caught:
+        client.things("a")
+    assert "cannot be sent" in str(caught.value)
+    assert (caught.value.hint or "").startswith("Look at tokens, keys and headers")

@@ -324,5 +324,6 @@ def test_a_private_authority_can_be_trusted(connect, tmp_path):
         base = {"baseUrl": f"https://localhost:{server.port}"}
         http = connect(base | {"ca": (tmp_path / "own.pem").read_text()})
         assert http.get("/x").status == 200
-    with pytest.raises(ConfigurationError, match="PEM"):
-        connect(base | {"ca": "nonsense"})
+    for nonsense in ("nonsense", "ក្រសួង", " ", "-----BEGIN CERTIFICATE-----"):
+        with pytest.raises(ConfigurationError, match="PEM"):
+            connect(base | {"ca": nonsense})

@@ -6,6 +6,9 @@ import socket
 
 import pytest
 
+from jobs.adaptors import registry
+from jobs.adaptors.context import Context
+from jobs.adaptors.errors import ConfigurationError
 from jobs.adaptors.mssql import _Direct
 from openfn_platform.common.addresses import AddressRefused
 
@@ -39,3 +42,14 @@ def test_the_socket_of_a_connection_that_stands_is_closed_as_any_other(direct):
     direct.settled = True
     direct.close()
     assert direct.fileno() == -1
+
+
+def test_where_a_credential_asks_for_encryption_nothing_is_sent_without_it():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        told = {"host": "127.0.0.1", "port": server.getsockname()[1], "database": "x", "user": "sa"}
+        client = registry.connect("mssql", {**told, "ca": "-----BEGIN"}, Context(allow_private=True))
+        with pytest.raises(ConfigurationError, match="cannot be encrypted"):
+            client.test()
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            server.accept()

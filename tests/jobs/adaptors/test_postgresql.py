@@ -96,6 +96,12 @@ def db(connect):
 VISITS = f"{SCHEMA}.visits"
 
 
+def test_a_certificate_that_cannot_be_read_is_said_to_be_that(configuration):
+    told = {**configuration, "ca": "ក្រសួង"}
+    with pytest.raises(ConfigurationError, match="PEM"):
+        registry.connect("postgresql", told, Context(allow_private=True)).test()
+
+
 def test_rows_come_as_objects_and_values_travel_apart(db):
     db.insert(
         VISITS, {"id": 1, "name": "O'Brien; drop table visits", "weight": Decimal("71.5"), "more": {"a": [1]}}

@@ -42,6 +42,13 @@ def test_each_field_that_sounds_secret_is(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_what_is_pasted_with_line_breaks_has_a_field_that_keeps_them(name):
+    for field in registry.spec(name).schema["properties"].values():
+        if "PEM" in field["title"] or "rivate key" in field["title"]:
+            assert field.get("x-lines", 1) > 1, field["title"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_each_operation_has_help_and_an_example_that_compiles(name):
     found = registry.operations(name)
     assert found

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from jobs.adaptors import registry
 from jobs.adaptors.context import Context
 from jobs.adaptors.errors import AuthError, ConfigurationError, RateLimited, ValidationError
 from jobs.adaptors.registry import UnknownAdaptor
@@ -236,6 +237,14 @@ def test_a_function_that_a_connection_does_not_have_is_told_with_what_was_meant(
     done = run_job("one.creat()", connections=connections, connect=_connect(one=ValueError()))
     assert done.message.startswith("`one` has no function `creat`")
     assert done.message.endswith("did you mean `create`?")
+
+
+def test_a_connection_is_said_to_have_what_its_help_tells_and_nothing_else():
+    told = {"instanceUrl": "https://openmrs.example", "username": "x", "password": "y"}
+    client = registry.connect("openmrs", told, Context())
+    done = run_job("one.post()", connections=(connection("one"),), connect=lambda *_: client)
+    assert done.message.endswith("update, upsert; did you mean `http.post`?")
+    assert "close" not in done.message
 
 
 @pytest.mark.parametrize(

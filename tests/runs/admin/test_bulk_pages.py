@@ -9,7 +9,7 @@ from django.utils import timezone
 from openfn_platform.projects.models import AuditEntry, Membership, Role
 from runs.admin.bulk import MANY, SHOWN
 from runs.bulk import bulk_work, item_work
-from runs.models import BulkOperation, ItemState, Run, RunState
+from runs.models import BulkOperation, ItemState, Run, RunMode, RunState
 from runs.wiping import payload_wipe
 from tests.flows.world import World
 from tests.runs.admin.conftest import logged_in, people_of
@@ -147,6 +147,68 @@ def test_where_one_may_only_look_nothing_is_begun(place):
 def asked(person, runs) -> str:
     told = {"action": "retry_selected", "_selected_action": [str(run.pk) for run in runs], "index": "0"}
     return text_of(logged_in(person).post(LIST, told))
+
+
+def a_mixed_lot(place: World, *, good: int) -> list[Run]:
+    """So many that can be retried, and five that cannot, each for a reason of its own."""
+    runs = failed_runs(place, good + 2)
+    Run.objects.filter(pk=runs[0].pk).update(dismissed_at=timezone.now())
+    retried, job = runs[1], place.job()
+    again = ended_run(
+        place, job, state=RunState.SUCCESS, retry_of=retried, attempt=2, order=retried.work_order
+    )
+    waiting = ended_run(place, job, state=RunState.AVAILABLE, started_at=None, finished_at=None)
+    tried = ended_run(place, job, mode=RunMode.TRIAL, trial_code="fail('x')")
+    return [*runs, again, waiting, tried]
+
+
+LEFT_OUT = (
+    "5 will not: 1 not ended yet, 1 did not fail, 1 handled or dismissed already, 1 retried already, "
+    "1 of a test, which the editor repeats."
+)
+
+
+def test_the_question_tells_how_many_will_be_retried_and_why_the_others_will_not(place):
+    shown = asked(people_of(place).operator, a_mixed_lot(place, good=3))
+    assert f"8 runs. 3 runs will be retried. {LEFT_OUT}" in shown
+
+
+def test_what_the_question_foretold_is_what_came_of_it(place):
+    retry(people_of(place).operator, a_mixed_lot(place, good=MANY))
+    work_out()
+    operation = BulkOperation.objects.get()
+    assert (operation.done, operation.failed) == (MANY, 5)
+
+
+def test_the_message_after_it_tells_the_same(place):
+    runs = a_mixed_lot(place, good=MANY)
+    client = logged_in(people_of(place).operator)
+    told = {"action": "retry_selected", "_selected_action": [str(run.pk) for run in runs], "index": "0"}
+    shown = text_of(client.post(LIST, {**told, "confirmed": "1"}, follow=True))
+    assert f"{MANY} runs will be retried. {LEFT_OUT} In order of arrival." in shown
+
+
+def test_where_nothing_can_be_done_no_button_offers_it(place):
+    shown = asked(people_of(place).operator, a_mixed_lot(place, good=0))
+    assert "None of them will be retried." in shown
+    assert ">Retry</button>" not in shown
+
+
+@pytest.mark.parametrize(
+    ("action", "will"),
+    [
+        ("cancel", "1 run will be cancelled. 4 will not: 4 ended already."),
+        ("abort", "1 run will be aborted. 4 will not: 4 ended already."),
+        ("dismiss", "2 runs will be dismissed. 3 will not: 2 did not fail, 1 dismissed already."),
+    ],
+)
+def test_other_questions_about_many_tell_it_too(place, action, will):
+    told = {
+        "action": f"{action}_selected",
+        "_selected_action": [str(run.pk) for run in a_mixed_lot(place, good=0)],
+        "index": "0",
+    }
+    assert will in text_of(logged_in(people_of(place).operator).post(LIST, told))
 
 
 @pytest.mark.parametrize(("count", "offered", "ticked"), [(1, 0, 0), (10, 1, 0), (11, 1, 1)])

@@ -108,6 +108,20 @@ def test_the_certificate_can_be_read_and_saved(place, client):
     saved = b"".join(answer.streaming_content).decode()
     assert f"CERTIFICATE OF ERASURE {made.number}" in saved
     assert f"message  {Message.objects.get().pk}" in saved
+    assert "Message: 1\n" in saved
+
+
+def test_a_certificate_that_is_saved_too_early_says_that_it_is_not_the_end(place, client):
+    place.post({"name": NAME})
+    erased(client, looked(place, client))
+    made = Erasure.objects.get()
+    address = f"{CERTIFICATES}{made.pk}/text/"
+    assert made.finished_at is None
+    assert (
+        "are being erased: this is not all yet." in b"".join(client.get(address).streaming_content).decode()
+    )
+    keep_house()
+    assert "one person were erased." in b"".join(client.get(address).streaming_content).decode()
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,9 @@ class Client:
     def put(self, path: str, content: str | bytes) -> dict[str, Any]:
         """Write a file. It appears under its name only when it is complete; a second time it replaces the first."""
         if not isinstance(content, (str, bytes, bytearray)):
-            raise ValidationError("A file is written from text or bytes; for values use put_json().", sent=False)
+            raise ValidationError(
+                "A file is written from text or bytes; for values use put_json().", sent=False
+            )
         data = content.encode("utf-8", "replace") if isinstance(content, str) else bytes(content)
         shown = data.decode("utf-8") if _is_text(data) else f"{len(data)} bytes, not text"
         if not self._exchanges.held("PUT", self._url(path), body=shown):

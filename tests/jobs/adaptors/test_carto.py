@@ -144,7 +144,10 @@ def test_an_upsert_changes_what_is_there_and_may_be_sent_again(connect):
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda it: it.upsert_rows("v", [{"event": "e1"}, {"n": 1}], key="event"), "Row 1 .* has nothing in event"),
+        (
+            lambda it: it.upsert_rows("v", [{"event": "e1"}, {"n": 1}], key="event"),
+            "Row 1 .* has nothing in event",
+        ),
         (lambda it: it.upsert_rows("v", [{"event": None}], key=["event"]), "has nothing in event"),
         (lambda it: it.upsert_rows("v", {"event": "e1"}, key="event"), "Rows are a list"),
         (lambda it: it.add_rows("v", {"event": "e1"}), "Rows are a list"),

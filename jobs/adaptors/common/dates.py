@@ -101,7 +101,7 @@ def period(moment: Moment, kind: PeriodType = "monthly") -> str:
     )
 
 
-def period_bounds(period: str) -> tuple[date, date]:
+def period_bounds(period: str | int) -> tuple[date, date]:
     """The first day of a DHIS2 period and the first day after it."""
     for pattern, bounds in _PERIODS:
         found = re.fullmatch(pattern, str(period))

@@ -28,6 +28,10 @@ def test_weeks_are_those_of_iso_8601(day, week):
     assert dates.iso_week(day) == week
 
 
+def test_a_period_may_be_a_number():
+    assert dates.period_bounds(202601) == (date(2026, 1, 1), date(2026, 2, 1))
+
+
 def test_a_week_is_read_with_or_without_a_leading_zero():
     assert (
         dates.period_bounds("2026W05")
@@ -116,7 +120,7 @@ def test_short_rows_are_filled_and_long_ones_refused():
         {"a": "3", "b": ""},
     ]  # as Excel saves it
     with pytest.raises(ValidationError, match="the text of a CSV"):
-        csv.read(None)
+        csv.read(None)  # type: ignore[arg-type]
     with pytest.raises(ValidationError, match=r"Row 2 .* 3 cells"):
         csv.read("a,b\n1,2,3")
     with pytest.raises(ValidationError, match="two columns named 'a'"):

@@ -94,7 +94,7 @@ def text_of(answer: Answer) -> str:
 
 def _from_json(answer: Answer, system: str) -> Any:
     try:
-        return json.loads(answer.content)
+        return _parsed(answer)
     except (ValueError, RecursionError):
         if answer.status >= 400:
             return text_of(answer)  # a proxy's page behind the wrong label must not hide the status
@@ -105,6 +105,16 @@ def _from_json(answer: Answer, system: str) -> Any:
             hint="Is the address right, or does a log-in page or a proxy stand in between?",
             sent=True,
         ) from None
+
+
+def _parsed(answer: Answer) -> Any:
+    try:
+        return json.loads(answer.content)
+    except UnicodeDecodeError:
+        # JSON is UTF-8, but some partners write it in another encoding and say so.
+        if "charset=" not in answer.headers.get("content-type", "").lower():
+            raise
+        return json.loads(text_of(answer))
 
 
 def _plain(value: Any) -> Any:

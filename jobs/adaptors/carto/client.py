@@ -7,11 +7,11 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from typing import Any
 
 from jobs.adaptors.carto.connection import Connection
 from jobs.adaptors.carto.literals import bound, columns, identifier, literal
+from jobs.adaptors.common.lists import chunks
 from jobs.adaptors.context import Context
 from jobs.adaptors.errors import AdaptorError, Timeout, ValidationError
 from jobs.adaptors.spec import operation
@@ -107,7 +107,7 @@ class Client:
         Answers how many rows were written.
         """
         keys = [key] if isinstance(key, str) else list(key)
-        return self._written(table, rows, size=size, tail=keys, repeatable=True)
+        return self._written(table, _with_keys(rows, keys), size=size, tail=keys, repeatable=True)
 
     @operation(example='carto.delete_rows("visits", {"district": "Kigoma"})', writes=True)
     def delete_rows(self, table: str, where: Row) -> int:
@@ -163,6 +163,8 @@ class Client:
         total = 0
         for part in _parts(rows, size):
             names = columns(part)
+            if not names:
+                raise ValidationError("A row needs at least one value.", sent=False)
             listed = ", ".join(map(identifier, names))
             query = f"COPY {identifier(table)} ({listed}) FROM STDIN WITH (FORMAT csv, HEADER true)"
             with _begun(total, repeatable=False):
@@ -275,9 +277,22 @@ def _on_conflict(names: list[str], keys: str | Sequence[str]) -> str:
 
 
 def _parts(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
-    them = iter(rows)
-    while part := list(islice(them, size)):
-        yield part
+    if isinstance(rows, Mapping):
+        raise ValidationError("Rows are a list; for a single one use add_row().", sent=False)
+    return chunks(rows, size)
+
+
+def _with_keys(rows: Iterable[Row], keys: Sequence[str]) -> Iterator[Row]:
+    """The rows, each of which must say which one it is: without a key it would be another one every time."""
+    if isinstance(rows, Mapping):
+        raise ValidationError("Rows are a list; put a single one in brackets.", sent=False)
+    for number, row in enumerate(rows):
+        lacking = next((key for key in keys if row.get(key) is None), None)
+        if lacking is not None:
+            raise ValidationError(
+                f"Row {number} (counted from 0) has nothing in {lacking}, the key of the table.", sent=False
+            )
+        yield row
 
 
 def _alike(parts: Iterable[list[Row]]) -> Iterator[list[Row]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv as standard
 import io
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ def read(text: str | bytes, *, delimiter: str | None = None, quote: str = '"') -
     """The lines as dicts. The separator is found by itself unless told; empty lines are left out."""
     if isinstance(text, bytes):
         text = _decoded(text)
+    if not isinstance(text, str):
+        raise ValidationError("csv.read needs the text of a CSV, or its bytes.", sent=False)
     text = text.removeprefix("\ufeff")  # Excel's mark would become part of the first name
     standard.field_size_limit(LONGEST_FIELD)
     lines = standard.reader(
@@ -30,6 +33,8 @@ def read(text: str | bytes, *, delimiter: str | None = None, quote: str = '"') -
         ) from None
     if not rows:
         return []
+    width = max(_filled(row) for row in rows)
+    rows = [row[:width] for row in rows]  # spreadsheets write empty cells beside the table
     names = [name.strip() for name in rows[0]]
     _check_names(names)
     for number, row in enumerate(rows[1:], start=2):
@@ -57,11 +62,18 @@ def write(
     return out.getvalue()
 
 
+def _filled(row: list[str]) -> int:
+    """How many cells a line has up to the last one with something in it."""
+    return max((number for number, cell in enumerate(row, start=1) if cell.strip()), default=0)
+
+
 def _cell(value: Any) -> Any:
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, (dict, list, tuple)):
+        return json.dumps(value, default=str, ensure_ascii=False)
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 

@@ -101,10 +101,10 @@ def period(moment: Moment, kind: PeriodType = "monthly") -> str:
     )
 
 
-def period_bounds(period: str) -> tuple[date, date]:
+def period_bounds(period: str | int) -> tuple[date, date]:
     """The first day of a DHIS2 period and the first day after it."""
     for pattern, bounds in _PERIODS:
-        found = re.fullmatch(pattern, period)
+        found = re.fullmatch(pattern, str(period))
         if found is not None:
             try:
                 return bounds(*map(int, found.groups()))

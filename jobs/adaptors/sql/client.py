@@ -10,9 +10,10 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import groupby, islice
+from itertools import groupby
 from typing import Any, ClassVar, NoReturn
 
+from jobs.adaptors.common.lists import chunks
 from jobs.adaptors.context import Context
 from jobs.adaptors.errors import (
     AdaptorError,
@@ -415,9 +416,9 @@ class SqlClient:
 
 
 def _parts(rows: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:
-    them = iter(rows)
-    while part := list(islice(them, size)):
-        yield part
+    if isinstance(rows, Mapping):
+        raise ValidationError("Rows are a list; for a single one use insert() or upsert().", sent=False)
+    return chunks(rows, size)
 
 
 def _rows_in_words(count: int) -> str:

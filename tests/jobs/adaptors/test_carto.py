@@ -141,6 +141,28 @@ def test_an_upsert_changes_what_is_there_and_may_be_sent_again(connect):
         assert server.seen[1].json["q"].endswith('ON CONFLICT ("event") DO UPDATE SET "n" = EXCLUDED."n"')
 
 
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (
+            lambda it: it.upsert_rows("v", [{"event": "e1"}, {"n": 1}], key="event"),
+            "Row 1 .* has nothing in event",
+        ),
+        (lambda it: it.upsert_rows("v", [{"event": None}], key=["event"]), "has nothing in event"),
+        (lambda it: it.upsert_rows("v", {"event": "e1"}, key="event"), "Rows are a list"),
+        (lambda it: it.add_rows("v", {"event": "e1"}), "Rows are a list"),
+        (lambda it: it.add_rows("v", [{"event": "e1"}], size=0), "at least 1"),
+        (lambda it: it.copy_rows("v", [{}]), "at least one value"),
+    ],
+)
+def test_rows_that_cannot_be_meant_are_refused_before_they_are_sent(connect, call, words):
+    with FaultyServer(rows()) as server:
+        carto = connect(server)
+        with pytest.raises(ValidationError, match=words):
+            call(carto)
+        assert server.seen == []
+
+
 def test_an_error_half_way_says_what_has_been_written(connect):
     with FaultyServer(
         answer(200, {"rows": [], "total_rows": 2}), answer(400, {"error": ["no room"]})

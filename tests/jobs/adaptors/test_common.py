@@ -28,6 +28,10 @@ def test_weeks_are_those_of_iso_8601(day, week):
     assert dates.iso_week(day) == week
 
 
+def test_a_period_may_be_a_number():
+    assert dates.period_bounds(202601) == (date(2026, 1, 1), date(2026, 2, 1))
+
+
 def test_a_week_is_read_with_or_without_a_leading_zero():
     assert (
         dates.period_bounds("2026W05")
@@ -111,6 +115,12 @@ def test_tables_from_excel_are_read(encoding):
 def test_short_rows_are_filled_and_long_ones_refused():
     assert csv.read("a,b\n1") == [{"a": "1", "b": ""}]
     assert csv.read("") == []
+    assert csv.read("a,b,,\n1,2,,\n3,,,,\n") == [
+        {"a": "1", "b": "2"},
+        {"a": "3", "b": ""},
+    ]  # as Excel saves it
+    with pytest.raises(ValidationError, match="the text of a CSV"):
+        csv.read(None)  # type: ignore[arg-type]
     with pytest.raises(ValidationError, match=r"Row 2 .* 3 cells"):
         csv.read("a,b\n1,2,3")
     with pytest.raises(ValidationError, match="two columns named 'a'"):
@@ -121,6 +131,8 @@ def test_short_rows_are_filled_and_long_ones_refused():
 
 def test_values_are_written_plainly():
     rows: list[dict[str, Any]] = [{"d": date(2026, 1, 2), "n": None}, {"d": True, "more": 1.5}]
+    nested = csv.write([{"a": {"x": [1, None, "é"]}, "b": [0]}])
+    assert csv.read(nested) == [{"a": '{"x": [1, null, "é"]}', "b": "[0]"}]
     assert csv.write(rows) == "d,n,more\r\n2026-01-02,,\r\ntrue,,1.5\r\n"
     assert csv.write(rows, columns=["more"], delimiter=";") == "more\r\n\r\n1.5\r\n".replace(
         "\r\n\r\n", '\r\n""\r\n'

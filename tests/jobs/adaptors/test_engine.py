@@ -153,6 +153,20 @@ def test_half_a_character_does_not_break_off_a_request(how):
     assert b"a?" in seen[0].content or b"a%3F" in seen[0].content or b"a\\ud83d" in seen[0].content
 
 
+def test_json_in_an_encoding_that_it_names_is_read():
+    kinds = {"content-type": "application/json; charset=ISO-8859-1"}
+    client, _ = thin(
+        lambda request: httpx.Response(200, headers=kinds, content='{"a": "é"}'.encode("latin-1"))
+    )
+    assert client.get("x").body == {"a": "é"}
+    bare = {"content-type": "application/json"}
+    client, _ = thin(
+        lambda request: httpx.Response(200, headers=bare, content='{"a": "é"}'.encode("latin-1"))
+    )
+    with pytest.raises(AdaptorError, match="not valid JSON"):
+        client.get("x")
+
+
 def test_a_429_that_is_no_rate_limit_can_be_left_alone():
     client, seen = thin(lambda request: httpx.Response(429, json={"detail": "datasource"}))
     with pytest.raises(RateLimited):

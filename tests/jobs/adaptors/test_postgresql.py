@@ -150,6 +150,15 @@ def test_an_upsert_leaves_alone_what_a_row_lacks(db):
     assert found == [{"name": "a", "weight": 5}, {"name": None, "weight": 2}]
 
 
+def test_rows_that_cannot_be_meant_are_refused(db):
+    for call in (db.insert_many, lambda table, rows, **more: db.upsert_many(table, rows, key="id", **more)):
+        with pytest.raises(ValidationError, match="Rows are a list"):
+            call(VISITS, {"id": 1})
+        with pytest.raises(ValidationError, match="at least 1"):
+            call(VISITS, [{"id": 1}], size=0)
+    assert db.query(f"select count(*) as n from {VISITS}") == [{"n": 0}]
+
+
 def test_a_copy_takes_very_many_rows(db):
     assert db.copy(VISITS, ({"id": n, "name": None, "more": {"n": n}} for n in range(5000))) == 5000
     assert db.query(f"select (more->>'n')::int as n from {VISITS} where id = 4999") == [{"n": 4999}]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Any
 
 from django.conf import settings
 from hypothesis import given
@@ -42,6 +43,7 @@ def test_a_traceback_keeps_its_lines_and_nothing_that_steers():
 
 
 def test_every_process_writes_its_log_in_this_way():
-    assert settings.LOGGING["formatters"]["plain"]["class"] == f"{PlainFormatter.__module__}.PlainFormatter"
-    assert {each["formatter"] for each in settings.LOGGING["handlers"].values()} == {"plain"}
+    logging_settings: dict[str, Any] = settings.LOGGING
+    assert logging_settings["formatters"]["plain"]["class"] == f"{PlainFormatter.__module__}.PlainFormatter"
+    assert {each["formatter"] for each in logging_settings["handlers"].values()} == {"plain"}
     assert settings.CELERY_WORKER_HIJACK_ROOT_LOGGER is False, "Celery would put its own in the place of it"

@@ -106,7 +106,11 @@ def test_whose_key_a_wrong_one_is_cannot_be_told_from_what_is_done_about_it(shut
     """The statements, their values left out, because a clock on a busy machine tells less: none, one that nobody has,
     a neighbour's."""
     neighbour = World()
-    wrong = ({}, {"x-api-key": "nobody-has-this-one"}, {"x-api-key": neighbour.key()})
+    wrong: tuple[dict[str, str], ...] = (
+        {},
+        {"x-api-key": "nobody-has-this-one"},
+        {"x-api-key": neighbour.key()},
+    )
 
     def done(headers: dict[str, str]) -> list[str]:
         with CaptureQueriesContext(connection) as asked:

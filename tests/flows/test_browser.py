@@ -286,6 +286,25 @@ def test_every_page_fits_a_phone_by_day_and_by_night_without_an_error(come, stag
     assert things.keys() == THINGS
 
 
+def test_a_name_without_a_space_makes_no_page_wider(come, stage):
+    page = come("superuser", width=PHONE).page
+    page.goto(stage.url("/admin/jobs/table/add/"))
+    page.locator("[name=project]").select_option(index=1)
+    page.locator("[name=name]").fill("N" * 119)
+    page.locator("[name=description]").fill("d" * 300)
+    page.locator("[name=kind]").select_option(index=0)
+    page.locator("button[name=_save]").click()
+    page.wait_for_url("**/change/")
+    of_it = links(page, "#main", f"[href*='{page.url.split('/')[-3]}']")
+    assert len(of_it) > 3
+    wide = {}
+    for address in (page.url, *of_it):
+        if not address.endswith("/csv/"):
+            page.goto(address)
+            wide[address] = page.evaluate("document.documentElement.scrollWidth")
+    assert {address: width for address, width in wide.items() if width > PHONE + 1} == {}
+
+
 def links(page: Page, place: str, which: str = "") -> list[str]:
     found = page.locator(f"{place} a{which}[href^='/admin/']").evaluate_all("all => all.map(a => a.href)")
     return list(dict.fromkeys(found))

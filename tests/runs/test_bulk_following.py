@@ -275,8 +275,8 @@ def test_equal_failures_of_two_jobs_are_not_equal(place):
     assert counts(operation) == (BulkState.DONE, 0, 20, 8, 0)
 
 
-def test_failures_of_test_runs_which_open_no_incident_stop_it_too(place):
-    runs = failed(place, place.job(), 25, mode=RunMode.TRIAL)
+def test_failures_of_dry_runs_which_open_no_incident_stop_it_too(place):
+    runs = failed(place, place.job(), 25, mode=RunMode.DRY)
     operation = begin(place, runs)
     bulk_work(seconds=5)
     end_runs(RunState.FAILED, error_type="JobError", error_message="No.")

@@ -92,6 +92,7 @@ class Descriptor:
     items: str = ""  # where `each` finds the records of a page
     paging: Paging | None = None  # how `each` goes through pages
     calls: tuple[Call, ...] = ()
+    methods: tuple[Callable[..., Any], ...] = ()  # operations that take more than one request
     test: str = ""
 
     def adaptor(self) -> AdaptorSpec:
@@ -115,6 +116,7 @@ class Descriptor:
         verbs = [each for each in self.verbs if each != "each"] + (["each"] if self.paging else [])
         members |= {verb: _verb(verb, self) for verb in verbs}
         members |= {call.name: _method(call) for call in self.calls}
+        members |= {method.__name__: method for method in self.methods}
         return type(f"{self.title}Client".replace(" ", ""), (ThinClient,), members)
 
 

@@ -1,0 +1,176 @@
+"""Upserts of described systems: the one that matches is changed, none is made twice, nothing is guessed."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import pytest
+
+from jobs.adaptors import registry
+from jobs.adaptors.context import Context
+from jobs.adaptors.errors import AmbiguousError, Unavailable, ValidationError
+from openfn_platform.common.http import Retries
+from tests.common.faulty import FaultyServer, answer, hang_up
+from tests.jobs.adaptors.conformance.case import query
+from tests.jobs.adaptors.conformance.test_conformance import CASES
+
+NOTHING = [None, "", "  "]
+
+
+class Partner:
+    """Records by number behind one address, which it lists, makes and changes."""
+
+    def __init__(self, name) -> None:
+        self.name = name
+        self.records: list[dict] = []
+        self.faults: list = []
+        self.asked: list = []
+        self.server = FaultyServer(self._act)
+
+    def __enter__(self):
+        self.server.__enter__()
+        return self
+
+    def __exit__(self, *_):
+        self.client.close()
+        self.server.__exit__()
+
+    def connect(self, *, dry_run=False):
+        context = Context(allow_private=True, dry_run=dry_run, retries=Retries(attempts=3, first_wait=0.01))
+        self.client = registry.connect(self.name, CASES[self.name].configuration(self.server.url), context)
+        return self.client
+
+    @property
+    def writes(self):
+        return [(each.method, urlsplit(each.target).path) for each in self.asked if each.method != "GET"]
+
+    def _act(self, connection, seen):
+        logged_in = CASES[self.name].log_in(seen)
+        if logged_in is not None:
+            return logged_in(connection, seen)
+        self.asked.append(seen)
+        if seen.method == "GET":
+            return answer(200, self.listed(seen))(connection, seen)
+        act = answer(200, self.written(seen))
+        return (self.faults.pop(0) if self.faults else act)(connection, seen)
+
+    def written(self, seen):
+        data = self.unwrapped(seen.json)
+        if seen.method == "POST":
+            self.records.append(self.made(data, str(len(self.records) + 1)))
+            return self.wrapped(self.records[-1])
+        number = urlsplit(seen.target).path.rpartition("/")[2]
+        record = next(each for each in self.records if number in (each.get("id"), each.get("gid")))
+        record.update({name: value for name, value in data.items() if name != "custom_fields"})
+        return self.wrapped(record)
+
+    def unwrapped(self, body):
+        return body["data"]
+
+    def wrapped(self, record):
+        return {"data": record}
+
+    def made(self, data, number):
+        return {"id": number, **data}
+
+    def listed(self, seen):
+        raise NotImplementedError
+
+
+class Asana(Partner):
+    """Tasks of project 1206, one a page, with only the fields that are asked for."""
+
+    def made(self, data, number):
+        return {"gid": number, **data}
+
+    def listed(self, seen):
+        assert urlsplit(seen.target).path == "/api/1.0/projects/1206/tasks"
+        at, wanted = int(query(seen).get("offset", 0)), query(seen)["opt_fields"].split(",")
+        known = {"gid", "name", "notes", "external", "custom_fields"} & {
+            each.partition(".")[0] for each in wanted
+        }
+        shown = [{name: each[name] for name in ("gid", *known) if name in each} for each in self.records]
+        more = {"offset": str(at + 1)} if at + 1 < len(shown) else None
+        return {"data": shown[at : at + 1], "next_page": more}
+
+
+@pytest.fixture
+def asana():
+    with Asana("asana") as partner:
+        partner.connect()
+        yield partner
+
+
+def test_a_task_is_made_once_and_then_changed_wherever_it_stands_in_the_list(asana):
+    asana.records = [{"gid": "71", "name": "Other"}]
+    made = asana.client.upsert_task("1206", {"name": "Referral é 7", "notes": "a"})
+    assert (made["gid"], made["projects"]) == ("2", ["1206"])
+    asana.records.append({"gid": "73", "name": "Another"})
+    asana.client.upsert_task("1206", {"name": "Referral é 7", "notes": "b", "projects": ["1206"]})
+    assert [each.get("notes") for each in asana.records] == [None, "b", None]
+    assert asana.writes == [("POST", "/api/1.0/tasks"), ("PUT", "/api/1.0/tasks/2")]
+    assert "projects" not in asana.asked[-1].json["data"]
+
+
+def test_a_task_stays_in_the_other_projects_that_it_is_made_for(asana):
+    made = asana.client.upsert_task(1206, {"name": "x", "projects": ["9", "1206"]})
+    assert made["projects"] == ["9", "1206"]
+
+
+def test_a_task_is_known_by_its_external_id_or_a_field_of_the_project(asana):
+    mine = {"gid": "5", "name": "a", "external": {"gid": "R-7"}}
+    own = [{"gid": "12", "text_value": "R-8", "number_value": None}, {"gid": "13", "number_value": 8}]
+    asana.records = [mine, {"gid": "6", "name": "a", "custom_fields": own}]
+    asana.client.upsert_task("1206", {"external": {"gid": "R-7"}, "notes": "1"}, key="external.gid")
+    asana.records = asana.records[1:]
+    asana.client.upsert_task("1206", {"custom_fields": {"12": "R-8"}, "notes": "2"}, key="custom_fields.12")
+    asana.client.upsert_task("1206", {"custom_fields": {"13": 8.0}, "notes": "3"}, key="custom_fields.13")
+    assert asana.writes == [("PUT", f"/api/1.0/tasks/{gid}") for gid in (5, 6, 6)]
+
+
+def test_a_first_task_with_an_external_id_is_made(asana):
+    asana.records = [{"gid": "5", "name": "by hand"}]
+    asana.client.upsert_task("1206", {"external": {"gid": "R-7"}}, key="external.gid")
+    assert asana.writes == [("POST", "/api/1.0/tasks")]
+
+
+@pytest.mark.parametrize("nothing", NOTHING)
+def test_a_task_is_not_looked_for_by_nothing(asana, nothing):
+    for project, task in ((nothing, {"name": "x"}), ("1206", {"name": nothing}), ("1206", {})):
+        with pytest.raises(ValidationError, match="nothing to look for") as caught:
+            asana.client.upsert_task(project, task)
+        assert caught.value.sent is False
+    assert asana.asked == []
+
+
+@pytest.mark.parametrize("key", ["nmae", "custom_fields.99"])
+def test_a_field_that_tasks_do_not_have_makes_no_task_after_the_other(asana, key):
+    asana.records = [{"gid": "1", "name": "x", "custom_fields": []}]
+    with pytest.raises(ValidationError, match=r"does not show nmae|no custom field 99"):
+        asana.client.upsert_task("1206", {"nmae": "x", "custom_fields": {"99": "x"}}, key=key)
+    assert asana.writes == []
+
+
+def test_of_several_tasks_none_is_taken(asana):
+    asana.records = [{"gid": "1", "name": "x"}, {"gid": "2", "name": "x"}]
+    with pytest.raises(AmbiguousError, match="several tasks with the same name; cannot tell which"):
+        asana.client.upsert_task("1206", {"name": "x"})
+    assert asana.writes == []
+
+
+def test_a_task_that_may_have_been_made_is_not_sent_again(asana):
+    asana.faults = [hang_up]
+    with pytest.raises(Unavailable) as caught:
+        asana.client.upsert_task("1206", {"name": "x"})
+    assert (caught.value.sent, caught.value.retryable, len(asana.writes)) == (True, False, 1)
+    asana.client.upsert_task("1206", {"name": "x", "notes": "again"})
+    assert [each["name"] for each in asana.records] == ["x"]
+
+
+def test_a_dry_run_looks_for_the_task_and_writes_nothing():
+    with Asana("asana") as partner:
+        partner.records = [{"gid": "1", "name": "x"}]
+        client = partner.connect(dry_run=True)
+        assert client.upsert_task("1206", {"name": "x", "notes": "b"}) == {"name": "x", "notes": "b"}
+        assert client.upsert_task("1206", {"name": "y"})["projects"] == ["1206"]
+        assert partner.writes == []

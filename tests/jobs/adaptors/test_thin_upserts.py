@@ -174,3 +174,116 @@ def test_a_dry_run_looks_for_the_task_and_writes_nothing():
         assert client.upsert_task("1206", {"name": "x", "notes": "b"}) == {"name": "x", "notes": "b"}
         assert client.upsert_task("1206", {"name": "y"})["projects"] == ["1206"]
         assert partner.writes == []
+
+
+class Primero(Partner):
+    """Cases, filtered by the fields that it knows."""
+
+    KNOWN = ("case_id", "national_id", "id")
+
+    def listed(self, seen):
+        path = urlsplit(seen.target).path.removeprefix("/api/v2/cases")
+        if path:
+            return {"data": next(each for each in self.records if path == f"/{each['id']}")}
+        asked = {name: value for name, value in query(seen).items() if name in self.KNOWN}
+        return {"data": [each for each in self.records if asked.items() <= each.items()]}
+
+
+@pytest.fixture
+def primero():
+    with Primero("primero") as partner:
+        partner.connect()
+        yield partner
+
+
+def test_a_case_is_made_once_and_then_changed(primero):
+    primero.records = [{"id": "a", "case_id": "C-1", "age": 1}]
+    for age in (7, 8):
+        primero.client.upsert_case({"case_id": "C-é7", "age": age, "record_id": None})
+    assert primero.writes == [("POST", "/api/v2/cases"), ("PATCH", "/api/v2/cases/2")]
+    assert [each["age"] for each in primero.records] == [1, 8]
+    assert query(primero.asked[0])["remote"] == "true"
+    assert all("record_id" not in each.json["data"] for each in primero.asked if each.method != "GET")
+
+
+def test_a_case_may_be_told_by_several_fields_or_by_its_own_id(primero):
+    both = ("case_id", "national_id")
+    primero.records = [
+        {"id": "a", "case_id": "C", "national_id": "1"},
+        {"id": "b", "case_id": "C", "national_id": "2"},
+    ]
+    primero.client.upsert_case({"case_id": "C", "national_id": "2", "age": 3}, key=both)
+    primero.client.upsert_case({"record_id": "a", "age": 4}, key="record_id")
+    assert primero.writes == [("PATCH", "/api/v2/cases/b"), ("PATCH", "/api/v2/cases/a")]
+    assert [each["age"] for each in primero.records] == [4, 3]
+
+
+def test_a_case_of_an_unknown_id_is_made_with_it():
+    with FaultyServer(answer(404, {"errors": []}), answer(200, {"data": {"id": "u-1"}})) as server:
+        configuration = CASES["primero"].configuration(server.url)
+        with registry.connect("primero", configuration, Context(allow_private=True)) as client:
+            assert client.upsert_case({"record_id": "u-1", "age": 4}, key="record_id") == {"id": "u-1"}
+        assert server.seen[1].json == {"data": {"id": "u-1", "age": 4}}
+
+
+@pytest.mark.parametrize("nothing", NOTHING)
+def test_a_case_is_not_looked_for_by_nothing(primero, nothing):
+    primero.records = [{"id": "a", "case_id": "C-1"}]
+    for case, key in (
+        ({"case_id": nothing}, "case_id"),
+        ({"case_id": "C-1", "b": nothing}, ("case_id", "b")),
+    ):
+        with pytest.raises(ValidationError, match="nothing to look for"):
+            primero.client.upsert_case(case, key=key)
+    for key in ("", (), [""]):
+        with pytest.raises(ValidationError, match="needs the name of a field"):
+            primero.client.upsert_case({"case_id": "C-1"}, key=key)
+    assert primero.asked == []
+
+
+def test_a_filter_that_primero_does_not_know_changes_nobodys_case(primero):
+    primero.records = [{"id": "a", "case_id": "C-1"}, {"id": "b", "case_id": "C-2"}]
+    with pytest.raises(ValidationError, match="does not show caseid in its cases"):
+        primero.client.upsert_case({"caseid": "C-9"}, key="caseid")
+    primero.KNOWN = ()  # and one that it ignores finds the right one all the same
+    primero.client.upsert_case({"case_id": "C-2", "age": 2})
+    assert primero.writes == [("PATCH", "/api/v2/cases/b")]
+
+
+def test_a_change_of_a_case_that_may_have_arrived_is_not_sent_again(primero):
+    primero.records = [{"id": "a", "case_id": "C-1"}]
+    primero.faults = [hang_up]
+    with pytest.raises(Unavailable) as caught:
+        primero.client.upsert_case({"case_id": "C-1", "siblings": [{"name": "x"}]})
+    assert (caught.value.sent, caught.value.retryable, len(primero.writes)) == (True, False, 1)
+
+
+def test_a_dry_run_looks_for_the_case_and_writes_nothing():
+    with Primero("primero") as partner:
+        partner.records = [{"id": "a", "case_id": "C-1"}]
+        client = partner.connect(dry_run=True)
+        assert client.upsert_case({"case_id": "C-1", "age": 2}) == {"case_id": "C-1", "age": 2}
+        assert client.update_referrals("a", [{"id": "9", "status": "done"}]) == [{"status": "done"}]
+        assert client.create_referrals(["a"], {"transitioned_to": "amina"})["ids"] == ["a"]
+        assert partner.writes == []
+
+
+def test_referrals_of_a_case_are_changed_one_by_one_or_none(primero):
+    primero.records = [{"id": "9", "status": "open"}, {"id": "10", "status": "open"}]
+    with pytest.raises(ValidationError, match="nothing to look for in id"):
+        primero.client.update_referrals("7", [{"id": "9", "status": "done"}, {"status": "done"}])
+    with pytest.raises(ValidationError, match="nothing to look for in case"):
+        primero.client.update_referrals("", [{"id": "9"}])
+    assert primero.writes == []
+    primero.client.update_referral("7", "9", {"status": "accepted"})
+    primero.client.update_referrals("7", [{"id": "9", "status": "done"}, {"id": 10, "status": "done"}])
+    assert [each["status"] for each in primero.records] == ["done", "done"]
+    assert primero.writes == [("PATCH", f"/api/v2/cases/7/referrals/{number}") for number in (9, 9, 10)]
+
+
+def test_several_cases_are_referred_at_once(primero):
+    primero.client.create_referrals(["7", "8"], {"transitioned_to": "amina"})
+    assert primero.asked[-1].json == {"data": {"transitioned_to": "amina", "ids": ["7", "8"]}}
+    for none in ([], "7"):
+        with pytest.raises(ValidationError, match="needs a list of cases"):
+            primero.client.create_referrals(none, {"transitioned_to": "amina"})

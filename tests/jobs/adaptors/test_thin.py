@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
+import zipfile
 from contextlib import contextmanager
 
 import pytest
 
 from jobs.adaptors import registry
 from jobs.adaptors.context import Context
+from jobs.adaptors.errors import ValidationError
 from tests.common.faulty import FaultyServer, answer
 from tests.jobs.adaptors.conformance.case import query
 from tests.jobs.adaptors.conformance.test_conformance import CASES
@@ -45,6 +48,7 @@ def test_none_at_all_may_be_asked_for():
     ("name", "call", "path"),
     [
         ("msgraph", lambda it: it.get_all("sites/root/lists/a b"), "/v1.0/sites/root/lists/a%20b"),
+        ("msgraph", lambda it: it.create("sites/root/lists", {"name": "x"}), "/v1.0/sites/root/lists"),
         ("openlmis", lambda it: it.get_all("v2/facilities"), "/api/v2/facilities"),
         ("stripe", lambda it: it.list_all("checkout/sessions"), "/v1/checkout/sessions"),
         ("asana", lambda it: it.get_task("1/2"), "/api/1.0/tasks/1%2F2"),
@@ -86,3 +90,33 @@ def test_the_name_of_an_environment_is_no_secret():
     with FaultyServer() as server, connected("mtn_momo", server) as momo:
         assert "sandbox" not in momo.auth.secrets()
         assert "sub-k3y-77" in momo.auth.secrets()
+
+
+def test_an_archive_holds_the_files_as_they_are_and_can_be_uploaded():
+    files = {
+        "é/a.csv": "id;name\n7;Ama é",
+        "raw.json": {"n": [1, None]},
+        "b.bin": bytes(range(256)),
+        "empty": "",
+    }
+    with FaultyServer(answer(201, {"id": "01A"})) as server, connected("msgraph", server) as msgraph:
+        archive = msgraph.zip(files)
+        assert archive == msgraph.zip(files)
+        msgraph.upload_file("b!7", "root", "week.zip", archive)
+        sent = server.seen[-1]
+    assert (sent.method, sent.target) == ("PUT", "/v1.0/drives/b%217/items/root:/week.zip:/content")
+    with zipfile.ZipFile(io.BytesIO(sent.body)) as packed:
+        assert packed.testzip() is None
+        assert {each.external_attr >> 16 for each in packed.infolist()} == {0o644}
+        found = {name: packed.read(name) for name in packed.namelist()}
+    assert found.pop("raw.json") == b'{"n": [1, null]}'
+    assert found == {"é/a.csv": files["é/a.csv"].encode(), "b.bin": files["b.bin"], "empty": b""}
+
+
+@pytest.mark.parametrize("name", ["../a", "/etc/a", "a/../../b", "..\\a", "C:\\a", "", "a\0b"])
+def test_a_file_in_an_archive_stays_where_it_is_unpacked(name):
+    with FaultyServer() as server, connected("msgraph", server) as msgraph:
+        with pytest.raises(ValidationError, match="cannot be the name of a file"):
+            msgraph.zip({name: "x"})
+        with pytest.raises(ValidationError, match="needs files by name"):
+            msgraph.zip({})

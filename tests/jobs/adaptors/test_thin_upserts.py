@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import json
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -59,7 +60,7 @@ class Partner:
         if seen.method == "POST":
             self.records.append(self.made(data, str(len(self.records) + 1)))
             return self.wrapped(self.records[-1])
-        number = urlsplit(seen.target).path.rpartition("/")[2]
+        number = unquote(urlsplit(seen.target).path.rpartition("/")[2])
         record = next(each for each in self.records if number in (each.get("id"), each.get("gid")))
         record.update({name: value for name, value in data.items() if name != "custom_fields"})
         return self.wrapped(record)
@@ -287,3 +288,82 @@ def test_several_cases_are_referred_at_once(primero):
     for none in ([], "7"):
         with pytest.raises(ValidationError, match="needs a list of cases"):
             primero.client.create_referrals(none, {"transitioned_to": "amina"})
+
+
+class GoData(Partner):
+    """Records of one kind, filtered by their own fields."""
+
+    def unwrapped(self, body):
+        return body
+
+    def wrapped(self, record):
+        return record
+
+    def listed(self, seen):
+        where = json.loads(query(seen)["filter"])["where"]
+        return [each for each in self.records if where.items() <= each.items()]
+
+
+@pytest.fixture
+def godata():
+    with GoData("godata") as partner:
+        partner.connect()
+        yield partner
+
+
+GODATA = {
+    "case": ("/outbreaks/o%201/cases", "visualId", ("o 1",)),
+    "contact": ("/outbreaks/o%201/contacts", "visualId", ("o 1",)),
+    "outbreak": ("/outbreaks", "id", ()),
+    "location": ("/locations", "name", ()),
+    "reference_data": ("/reference-data", "id", ()),
+}
+
+
+@pytest.mark.parametrize("noun", GODATA)
+def test_each_kind_of_go_data_is_made_once_then_changed_and_found(godata, noun):
+    path, key, within = GODATA[noun]
+    upsert, get = getattr(godata.client, f"upsert_{noun}"), getattr(godata.client, f"get_{noun}")
+    godata.records = [{"id": "other", key: "K-1"}]
+    upsert(*within, {key: "K-é7", "note": "a"})
+    upsert(*within, {key: "K-é7", "note": "b"})
+    number = "K-%C3%A97" if key == "id" else "2"
+    assert [each.get("note") for each in godata.records] == [None, "b"]
+    assert godata.writes == [("POST", f"/api{path}"), ("PUT", f"/api{path}/{number}")]
+    assert godata.asked[-1].json == ({"name": "K-é7", "note": "b"} if key == "name" else {"note": "b"})
+    assert [each["note"] for each in get(*within, {"where": {key: "K-é7"}})] == ["b"]
+
+
+@pytest.mark.parametrize("noun", GODATA)
+@pytest.mark.parametrize("nothing", NOTHING)
+def test_nothing_of_go_data_is_looked_for_by_nothing(godata, noun, nothing):
+    _path, key, within = GODATA[noun]
+    with pytest.raises(ValidationError, match="nothing to look for"):
+        getattr(godata.client, f"upsert_{noun}")(*within, {key: nothing, "note": "a"})
+    if within:
+        with pytest.raises(ValidationError, match="nothing to look for in outbreak"):
+            getattr(godata.client, f"upsert_{noun}")(nothing, {key: "K"})
+    assert godata.asked == []
+
+
+def test_of_several_cases_of_go_data_none_is_taken(godata):
+    godata.records = [{"id": "1", "age": 7}, {"id": "2", "age": 7}]
+    with pytest.raises(AmbiguousError, match="several case records with the same age"):
+        godata.client.upsert_case("7", {"age": 7}, key="age")
+    assert godata.writes == []
+
+
+def test_a_case_of_go_data_that_may_have_been_made_is_not_sent_again(godata):
+    godata.faults = [hang_up]
+    with pytest.raises(Unavailable) as caught:
+        godata.client.upsert_case("7", {"visualId": "C-7"})
+    assert (caught.value.sent, caught.value.retryable, len(godata.writes)) == (True, False, 1)
+
+
+def test_a_dry_run_looks_in_go_data_and_writes_nothing():
+    with GoData("godata") as partner:
+        partner.records = [{"id": "1", "visualId": "C-1"}]
+        client = partner.connect(dry_run=True)
+        assert client.upsert_case("7", {"visualId": "C-1", "age": 2}) == {"age": 2}
+        assert client.upsert_case("7", {"visualId": "C-2"}) == {"visualId": "C-2"}
+        assert (partner.writes, len(partner.asked)) == ([], 2)

@@ -7,13 +7,15 @@ import io
 import json
 import zipfile
 from contextlib import contextmanager
+from email import message_from_bytes
 
 import pytest
 
 from jobs.adaptors import registry
+from jobs.adaptors.common import csv
 from jobs.adaptors.context import Context
-from jobs.adaptors.errors import ValidationError
-from tests.common.faulty import FaultyServer, answer
+from jobs.adaptors.errors import Unavailable, ValidationError
+from tests.common.faulty import FaultyServer, answer, hang_up
 from tests.jobs.adaptors.conformance.case import query
 from tests.jobs.adaptors.conformance.test_conformance import CASES
 
@@ -120,3 +122,65 @@ def test_a_file_in_an_archive_stays_where_it_is_unpacked(name):
             msgraph.zip({name: "x"})
         with pytest.raises(ValidationError, match="needs files by name"):
             msgraph.zip({})
+
+
+ROWS = [{"id": "7", "name": 'Kara "é"'}, {"id": "8", "note": "a\nb", "n": 0}]
+
+
+@pytest.mark.parametrize("given", [ROWS, iter(ROWS), 'id;name\n7;"Kara ""é"""'], ids=["list", "rows", "text"])
+def test_records_are_uploaded_as_one_csv_with_how_they_are_to_be_joined(given):
+    with FaultyServer(answer(200, {"count": 2})) as server, connected("surveycto", server) as surveycto:
+        assert surveycto.upload_csv_records("clinics é", given, mode="merge", key="id") == {"count": 2}
+        seen = server.seen[0]
+    assert (seen.method, seen.target) == ("POST", "/api/v2/datasets/clinics%20%C3%A9/records/upload")
+    sent = message_from_bytes(b"content-type: " + seen.headers["content-type"].encode() + b"\n\n" + seen.body)
+    file, metadata = sent.get_payload()
+    assert (file.get_content_type(), file.get_filename()) == ("text/csv", "data.csv")
+    assert csv.read(file.get_payload(decode=True))[0]["name"] == 'Kara "é"'
+    assert json.loads(metadata.get_payload(decode=True)) == {"uploadMode": "MERGE", "joiningField": "id"}
+
+
+@pytest.mark.parametrize(("mode", "key", "times"), [("append", "", 1), ("clear", "", 1), ("merge", "id", 2)])
+def test_only_an_upload_that_may_come_twice_is_repeated(mode, key, times):
+    with FaultyServer(hang_up, answer(200, {})) as server, connected("surveycto", server) as surveycto:
+        if times == 1:
+            with pytest.raises(Unavailable) as caught:
+                surveycto.upload_csv_records("clinics", ROWS, mode=mode, key=key)
+            assert (caught.value.sent, caught.value.retryable) == (True, False)
+        else:
+            surveycto.upload_csv_records("clinics", ROWS, mode=mode, key=key)
+        assert len(server.seen) == times
+
+
+@pytest.mark.parametrize(
+    ("dataset", "rows", "how"),
+    [
+        ("", ROWS, {}),
+        ("clinics", [], {"mode": "clear"}),
+        ("clinics", "", {"mode": "clear"}),
+        ("clinics", ROWS, {"mode": "replace"}),
+        ("clinics", ROWS, {"mode": "merge"}),
+        ("clinics", ROWS, {"key": "id"}),
+        ("clinics", [*ROWS, {"id": " "}], {"mode": "merge", "key": "id"}),
+    ],
+)
+def test_an_upload_of_nothing_or_by_nothing_is_refused(dataset, rows, how):
+    with FaultyServer() as server, connected("surveycto", server) as surveycto:
+        with pytest.raises(ValidationError, match="upload_csv_records") as caught:
+            surveycto.upload_csv_records(dataset, rows, **how)
+        assert (caught.value.sent, server.seen) == (False, [])
+
+
+@pytest.mark.parametrize(
+    ("make", "path"),
+    [("create_customer", "/v3/customers"), ("create_payment_method", "/v3/payment-methods")],
+)
+def test_what_flutterwave_makes_is_given_back_and_made_once(make, path):
+    made = answer(200, {"status": "success", "data": {"id": "7"}})
+    with FaultyServer(made, hang_up) as server, connected("flutterwave", server) as flutterwave:
+        assert getattr(flutterwave, make)({"email": "ama@clinic.example"}) == {"id": "7"}
+        assert (server.seen[0].method, server.seen[0].target) == ("POST", path)
+        assert server.seen[0].json == {"email": "ama@clinic.example"}
+        with pytest.raises(Unavailable) as caught:
+            getattr(flutterwave, make)({"email": "ama@clinic.example"})
+        assert (caught.value.sent, caught.value.retryable, len(server.seen)) == (True, False, 2)

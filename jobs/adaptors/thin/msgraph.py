@@ -18,7 +18,7 @@ from jobs.adaptors.spec import address, credential, operation, secret, text
 @operation(
     example='msgraph.upload_file("b!7", "root", "week.zip", msgraph.zip({"a.csv": text, "raw/b.json": data}))'
 )
-def zip(self: ThinClient, files: Mapping[str, Any]) -> bytes:
+def zip(self: ThinClient, files: Any) -> bytes:
     """A ZIP archive of files by name, to be uploaded: texts and bytes as they are, anything else as JSON.
 
     The same files give the same bytes.

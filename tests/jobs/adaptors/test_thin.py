@@ -6,8 +6,9 @@ import base64
 import io
 import json
 import zipfile
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from email import message_from_bytes
+from typing import Any
 
 import pytest
 
@@ -134,10 +135,11 @@ def test_records_are_uploaded_as_one_csv_with_how_they_are_to_be_joined(given):
         seen = server.seen[0]
     assert (seen.method, seen.target) == ("POST", "/api/v2/datasets/clinics%20%C3%A9/records/upload")
     sent = message_from_bytes(b"content-type: " + seen.headers["content-type"].encode() + b"\n\n" + seen.body)
-    file, metadata = sent.get_payload()
+    _whole, file, metadata = sent.walk()
     assert (file.get_content_type(), file.get_filename()) == ("text/csv", "data.csv")
-    assert csv.read(file.get_payload(decode=True))[0]["name"] == 'Kara "é"'
-    assert json.loads(metadata.get_payload(decode=True)) == {"uploadMode": "MERGE", "joiningField": "id"}
+    content: list[Any] = [each.get_payload(decode=True) for each in (file, metadata)]
+    assert csv.read(content[0])[0]["name"] == 'Kara "é"'
+    assert json.loads(content[1]) == {"uploadMode": "MERGE", "joiningField": "id"}
 
 
 @pytest.mark.parametrize(("mode", "key", "times"), [("append", "", 1), ("clear", "", 1), ("merge", "id", 2)])
@@ -173,14 +175,46 @@ def test_an_upload_of_nothing_or_by_nothing_is_refused(dataset, rows, how):
 
 @pytest.mark.parametrize(
     ("make", "path"),
-    [("create_customer", "/v3/customers"), ("create_payment_method", "/v3/payment-methods")],
+    [("create_customer", "/f4b/customers"), ("create_payment_method", "/f4b/payment-methods")],
 )
-def test_what_flutterwave_makes_is_given_back_and_made_once(make, path):
+def test_what_flutterwave_makes_is_given_back_and_made_once_unless_it_has_a_key(make, path):
     made = answer(200, {"status": "success", "data": {"id": "7"}})
-    with FaultyServer(made, hang_up) as server, connected("flutterwave", server) as flutterwave:
-        assert getattr(flutterwave, make)({"email": "ama@clinic.example"}) == {"id": "7"}
-        assert (server.seen[0].method, server.seen[0].target) == ("POST", path)
-        assert server.seen[0].json == {"email": "ama@clinic.example"}
-        with pytest.raises(Unavailable) as caught:
-            getattr(flutterwave, make)({"email": "ama@clinic.example"})
-        assert (caught.value.sent, caught.value.retryable, len(server.seen)) == (True, False, 2)
+    token = answer(200, {"access_token": "tok-4711-abcdef", "expires_in": 600})
+    with FaultyServer(token, made, hang_up, hang_up, made) as server:
+        credential = {
+            "clientId": "c",
+            "clientSecret": "s-4711-k",
+            "loginUrl": server.url,
+            "baseUrl": server.url + "/f4b",
+        }
+        with closing(registry.connect("flutterwave", credential, Context(allow_private=True))) as flutterwave:
+            create = getattr(flutterwave, make)
+            assert create({"email": "ama@clinic.example"}) == {"id": "7"}
+            with pytest.raises(Unavailable) as caught:
+                create({"email": "ama@clinic.example"})
+            assert (caught.value.sent, caught.value.retryable, len(server.seen)) == (True, False, 3)
+            assert create({"email": "ama@clinic.example"}, key="ama-2026-0007") == {"id": "7"}
+        assert server.seen[0].target == "/realms/flutterwave/protocol/openid-connect/token"
+        writes = server.seen[1:]
+    assert {(each.method, each.target) for each in writes} == {("POST", path)}
+    assert {each.headers["authorization"] for each in writes} == {"Bearer tok-4711-abcdef"}
+    assert [each.headers.get("x-idempotency-key") for each in writes] == [None, None, *["ama-2026-0007"] * 2]
+    assert writes[0].json == {"email": "ama@clinic.example"}
+
+
+def test_each_version_of_flutterwave_is_tested_where_it_is():
+    token = answer(200, {"access_token": "tok-4711-abcdef", "expires_in": 600})
+    with FaultyServer(token, answer(200, {"status": "success", "data": []})) as server:
+        credential = {
+            "clientId": "c",
+            "clientSecret": "s-4711-k",
+            "loginUrl": server.url,
+            "baseUrl": server.url,
+        }
+        for given, path in (
+            (credential, "/customers?page=1&size=10"),
+            ({"secretKey": "k-4711-abc", "baseUrl": server.url}, "/v3/balances"),
+        ):
+            with closing(registry.connect("flutterwave", given, Context(allow_private=True))) as flutterwave:
+                assert flutterwave.test() == "Flutterwave accepts the credential."
+            assert server.seen[-1].target == path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -11,7 +12,7 @@ from jobs.adaptors import registry
 from jobs.adaptors.context import Context
 from jobs.adaptors.errors import AmbiguousError, Unavailable, ValidationError
 from openfn_platform.common.http import Retries
-from tests.common.faulty import FaultyServer, answer, hang_up
+from tests.common.faulty import Act, FaultyServer, Seen, answer, hang_up
 from tests.jobs.adaptors.conformance.case import query
 from tests.jobs.adaptors.conformance.test_conformance import CASES
 
@@ -23,9 +24,9 @@ class Partner:
 
     def __init__(self, name) -> None:
         self.name = name
-        self.records: list[dict] = []
-        self.faults: list = []
-        self.asked: list = []
+        self.records: list[dict[str, Any]] = []
+        self.faults: list[Act] = []
+        self.asked: list[Seen] = []
         self.server = FaultyServer(self._act)
 
     def __enter__(self):
@@ -236,9 +237,10 @@ def test_a_case_is_not_looked_for_by_nothing(primero, nothing):
     ):
         with pytest.raises(ValidationError, match="nothing to look for"):
             primero.client.upsert_case(case, key=key)
-    for key in ("", (), [""]):
+    nameless: list[Any] = ["", (), [""]]
+    for name in nameless:
         with pytest.raises(ValidationError, match="needs the name of a field"):
-            primero.client.upsert_case({"case_id": "C-1"}, key=key)
+            primero.client.upsert_case({"case_id": "C-1"}, key=name)
     assert primero.asked == []
 
 
@@ -285,7 +287,8 @@ def test_referrals_of_a_case_are_changed_one_by_one_or_none(primero):
 def test_several_cases_are_referred_at_once(primero):
     primero.client.create_referrals(["7", "8"], {"transitioned_to": "amina"})
     assert primero.asked[-1].json == {"data": {"transitioned_to": "amina", "ids": ["7", "8"]}}
-    for none in ([], "7"):
+    nobody: list[Any] = [[], "7"]
+    for none in nobody:
         with pytest.raises(ValidationError, match="needs a list of cases"):
             primero.client.create_referrals(none, {"transitioned_to": "amina"})
 

@@ -96,8 +96,9 @@ def test_the_name_of_an_environment_is_no_secret():
 
 
 def test_an_archive_holds_the_files_as_they_are_and_can_be_uploaded():
+    table = "id;name\n7;Ama é"
     files = {
-        "é/a.csv": "id;name\n7;Ama é",
+        "é/a.csv": table,
         "raw.json": {"n": [1, None]},
         "b.bin": bytes(range(256)),
         "empty": "",
@@ -113,7 +114,7 @@ def test_an_archive_holds_the_files_as_they_are_and_can_be_uploaded():
         assert {each.external_attr >> 16 for each in packed.infolist()} == {0o644}
         found = {name: packed.read(name) for name in packed.namelist()}
     assert found.pop("raw.json") == b'{"n": [1, null]}'
-    assert found == {"é/a.csv": files["é/a.csv"].encode(), "b.bin": files["b.bin"], "empty": b""}
+    assert found == {"é/a.csv": table.encode(), "b.bin": files["b.bin"], "empty": b""}
 
 
 @pytest.mark.parametrize("name", ["../a", "/etc/a", "a/../../b", "..\\a", "C:\\a", "", "a\0b"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -40,11 +40,12 @@ def upsert_case(
 @operation(
     example='primero.create_referrals(["7", "8"], {"transitioned_to": "amina", "notes": "Seen"})', writes=True
 )
-def create_referrals(self: ThinClient, cases: Sequence[str], referral: Mapping[str, Any]) -> Any:
+def create_referrals(self: ThinClient, cases: Iterable[str], referral: Mapping[str, Any]) -> Any:
     """Refer several cases to one user at once."""
-    if isinstance(cases, str) or not cases:
+    ids = [] if isinstance(cases, str) else list(cases)
+    if not ids:
         raise ValidationError("primero.create_referrals needs a list of cases.", sent=False)
-    answer = self.request("POST", "/cases/referrals", {"data": {**referral, "ids": list(cases)}})
+    answer = self.request("POST", "/cases/referrals", {"data": {**referral, "ids": ids}})
     return None if answer.status == 204 else dig(self.part(answer.body), "data")
 
 
@@ -53,16 +54,17 @@ def create_referrals(self: ThinClient, cases: Sequence[str], referral: Mapping[s
     writes=True,
 )
 def update_referrals(
-    self: ThinClient, case: str, referrals: Sequence[Mapping[str, Any]]
+    self: ThinClient, case: str, referrals: Iterable[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """Change several referrals of a case, each by its `id`; nothing is sent if one has none."""
-    for referral in referrals:
+    kept = list(referrals)
+    for referral in kept:
         refuse_empty(
             "primero.update_referrals",
             {"case": case, **told_apart("primero.update_referrals", referral, "id")},
         )
     changed = []
-    for referral in referrals:
+    for referral in kept:
         path = f"/cases/{quote(as_text(case), safe='')}/referrals/{quote(as_text(referral['id']), safe='')}"
         data = {name: value for name, value in referral.items() if name != "id"}
         changed.append(dict(self.part(self.request("PATCH", path, {"data": data}).body, "data")))

@@ -279,15 +279,15 @@ def test_referrals_of_a_case_are_changed_one_by_one_or_none(primero):
         primero.client.update_referrals("", [{"id": "9"}])
     assert primero.writes == []
     primero.client.update_referral("7", "9", {"status": "accepted"})
-    primero.client.update_referrals("7", [{"id": "9", "status": "done"}, {"id": 10, "status": "done"}])
+    primero.client.update_referrals("7", ({"id": number, "status": "done"} for number in ("9", 10)))
     assert [each["status"] for each in primero.records] == ["done", "done"]
     assert primero.writes == [("PATCH", f"/api/v2/cases/7/referrals/{number}") for number in (9, 9, 10)]
 
 
 def test_several_cases_are_referred_at_once(primero):
-    primero.client.create_referrals(["7", "8"], {"transitioned_to": "amina"})
+    primero.client.create_referrals(iter(["7", "8"]), {"transitioned_to": "amina"})
     assert primero.asked[-1].json == {"data": {"transitioned_to": "amina", "ids": ["7", "8"]}}
-    nobody: list[Any] = [[], "7"]
+    nobody: list[Any] = [[], "7", iter([])]
     for none in nobody:
         with pytest.raises(ValidationError, match="needs a list of cases"):
             primero.client.create_referrals(none, {"transitioned_to": "amina"})

@@ -50,9 +50,15 @@ def refuse_the_outside(event: str, arguments: tuple[object, ...]) -> None:
 sys.addaudithook(refuse_the_outside)
 
 
-# The suite tries the same examples each time, so that a failure is of the change that it judges. To look for new ones:
-# python3 manage.py test --fast --hypothesis-profile=default [paths]
-hypothesis.settings.register_profile("repeatable", derandomize=True, database=None)
+# The suite tries the same examples each time, and however busy the machine is, so that a failure is of the change that it
+# judges. To look for new ones: python3 manage.py test --fast --hypothesis-profile=default [paths]
+hypothesis.settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 
 SLOW = ("faults", "flows", "local", "badinput", "matrix")
 BEFORE_THE_END = 0.85  # of all files; the quick ones that remain let both processes end together

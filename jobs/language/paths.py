@@ -119,9 +119,11 @@ def _written(steps: list[str | int]) -> str:
 
 
 def reader(current: Callable[[], Any]) -> Callable[..., Any]:
-    """The `value` function of a job: reads `data` of whatever the state is at that moment."""
+    """The `value` function of a job: reads `data` of whatever the state is at that moment, or another object."""
 
-    def value(path: str, default: Any = _REQUIRED) -> Any:
+    def value(path: str, default: Any = _REQUIRED, *, of: Any = _REQUIRED) -> Any:
+        if of is not _REQUIRED:
+            return read(of, path, default=default, where="object")
         return read(current().get("data"), path, default=default)
 
     return value

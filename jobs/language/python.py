@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import linecache
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from jobs.language.channel import Channel
 from jobs.language.connections import Connect, Connections, NoConnection
 from jobs.language.contract import Failure, Outcome, Request
+from jobs.language.cursor import Cursor
 from jobs.language.encoding import article
 from jobs.language.errors import JobError, SkipSignal
 from jobs.language.explaining import Explainer, not_compiled, not_connected
@@ -73,6 +74,12 @@ class _Execution:
         first = request.connections[0].configuration if request.connections else None
         self._state = State(content, configuration=first)
         self._printer = Printer(session)
+        self._cursor = Cursor(
+            self._place,
+            zone=request.run.time_zone,
+            remembered=request.keep_memory != "no",
+            warn=lambda text: session.log("warning", text, source="platform"),
+        )
         self._scope = self._names(request, channel)
         shared = {name: value for name, value in {**self._scope, **helpers()}.items() if name in SHARED}
         self._shelf = Shelf(request.library, shared)
@@ -86,6 +93,7 @@ class _Execution:
         try:
             with importable(self._shelf):
                 final = self._final(self._script.call(self._namespace, self._scope))
+            final = {**self._cursor.kept, **final}  # also when the state was replaced since
             if self._session.unsure is not None:
                 raise self._session.unsure
         except SkipSignal as signal:
@@ -109,6 +117,7 @@ class _Execution:
             "settings": Settings(request.settings),
             "steps": Steps(names=request.steps, channel=channel),
             "tables": Tables(channel=channel, session=self._session, mode=request.run.mode),
+            "cursor": self._cursor,
             "once": Once(channel=channel, session=self._session, dry=dry),
             "sync": Sync(channel=channel, dry=dry),
             "run": Run(request.run),
@@ -127,6 +136,11 @@ class _Execution:
             if replaced is not None:
                 return replaced
         return self._state.copy()
+
+    def _place(self) -> MutableMapping[str, Any]:
+        """Where something is put that is to be in the state."""
+        replaced = self._namespace.get("state") if self._script.replaces_state else None
+        return replaced if isinstance(replaced, MutableMapping) else self._state
 
     def _final(self, returned: object) -> dict[str, Any]:
         if returned is None:

@@ -16,7 +16,7 @@ class ScopeName:
 
 
 # The helpers of `jobs.adaptors.common`.
-HELPERS = ("dates", "csv", "phones", "chunks", "jsonpath")
+HELPERS = ("dates", "csv", "phones", "chunks", "groups", "jsonpath")
 
 # What the modules of the library know, too: nothing that belongs to one job. A connection of a job does not change it.
 SHARED = (*HELPERS, "tables", "library", "skip", "fail", "note", "problem", "log", "print")
@@ -46,8 +46,8 @@ NAMES: tuple[ScopeName, ...] = (
     ),
     ScopeName(
         name="value",
-        signature="(path, default=…)",
-        help="What stands at a path in state.data; without a default it fails when nothing does.",
+        signature="(path, default=…, of=…)",
+        help="What stands at a path in state.data, or in another object; without a default it fails when nothing does.",
         example='value("form.names[0].family")',
     ),
     ScopeName(
@@ -79,6 +79,12 @@ NAMES: tuple[ScopeName, ...] = (
         signature="(key, fn, *args, **kwargs)",
         help="Calls fn and remembers the result: a retry of this run gets it without calling again.",
         example='once("create patient", openmrs.create, "patient", {…})',
+    ),
+    ScopeName(
+        name="cursor",
+        signature='(default=None, key="cursor", format=None)',
+        help="How far an earlier run of the schedule came; cursor.keep(value) says how far this one does.",
+        example='since = cursor("yesterday"); cursor.keep("start")',
     ),
     ScopeName(
         name="skip",
@@ -143,7 +149,7 @@ NAMES: tuple[ScopeName, ...] = (
     ScopeName(
         name="csv",
         signature="",
-        help="Reading and writing tables as CSV.",
+        help="Reading and writing tables as CSV, whole (read, write) or row by row (each, lines).",
         example="rows = csv.read(text)",
     ),
     ScopeName(
@@ -157,6 +163,12 @@ NAMES: tuple[ScopeName, ...] = (
         signature="(iterable, size)",
         help="A long list in pieces.",
         example="for part in chunks(rows, 100):",
+    ),
+    ScopeName(
+        name="groups",
+        signature="(iterable, by)",
+        help="The rows of a list by a field, or by what a function says.",
+        example='for clinic, visits in groups(rows, "clinic").items():',
     ),
     ScopeName(
         name="jsonpath",

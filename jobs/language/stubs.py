@@ -53,6 +53,10 @@ class Tables:
     def __getitem__(self, key: str) -> Table: ...
     def __getattr__(self, name: str) -> Table: ...
 
+class Cursor:
+    def __call__(self, default: Any = ..., *, key: str = ..., format: str | None = ...) -> Any: ...
+    def keep(self, value: Any, *, key: str = ..., format: str | None = ...) -> Any: ...
+
 class Sync:
     def wrote(self, system: str, id: object, content: Any) -> None: ...
     def came_from_us(self, system: str, id: object, content: Any) -> bool: ...
@@ -61,7 +65,8 @@ class Sync:
 # What the names are, for a type checker; a name that is missing here is simply anything.
 _TYPES = {
     "state": "state: State",
-    "value": "def value(path: str, default: Any = ...) -> Any: ...",
+    "value": "def value(path: str, default: Any = ..., *, of: Any = ...) -> Any: ...",
+    "cursor": "cursor: Cursor",
     "settings": "settings: Settings",
     "steps": "steps: Mapping[str, State]",
     "tables": "tables: Tables",

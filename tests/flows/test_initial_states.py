@@ -93,6 +93,20 @@ def test_a_schedule_starts_with_empty_data_and_then_with_its_memory(world: World
     assert final_of(second)["last_id"] == 2
 
 
+def test_a_cursor_goes_on_where_the_last_successful_run_of_the_schedule_stopped(
+    world: World, engine: Engine
+) -> None:
+    job = world.job(
+        "page = cursor(1)\ncursor.keep(page + 1)\nif page == 2 and run.attempt == 1: fail('no answer')\nnote(f'page {page}')"
+    )
+    trigger = world.on_schedule(job, schedule_kind="once")
+    for _ in range(3):
+        schedule_run_now(trigger=trigger, by=world.owner)
+        engine.drain()
+    first, failed, again = world.runs(job)
+    assert (first.note, outcome(failed), input_of(again)["cursor"]) == ("page 1", "failed:JobError", 2)
+
+
 def test_the_whole_final_state_is_the_memory_where_the_trigger_says_so(world: World, engine: Engine) -> None:
     job = world.job("state.data = {'seen': state.data.get('seen', 0) + 1}")
     trigger = world.on_schedule(job, schedule_kind="once", keeps_whole_state=True)

@@ -116,7 +116,8 @@ def test_whose_key_a_wrong_one_is_cannot_be_told_from_what_is_done_about_it(shut
         with CaptureQueriesContext(connection) as asked:
             answer = Client().post(address(shut), GOOD, content_type="application/json", headers=headers)
         assert answer.status_code == 401
-        return [re.sub(r"'[^']*'|\d+", "", each["sql"]) for each in asked.captured_queries]
+        told = [re.sub(r"'[^']*'|\d+", "", each["sql"]) for each in asked.captured_queries]
+        return [each for each in told if "DELETE FROM refusal" not in each]  # by chance, whatever was brought
 
     done({})  # from now on the inbox is known
     assert [done(headers) for headers in wrong] == [done({})] * len(wrong)

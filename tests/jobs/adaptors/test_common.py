@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.adaptors.common import chunks, csv, dates, jsonpath, phones
+from jobs.adaptors.common import chunks, csv, dates, groups, jsonpath, phones
 from jobs.adaptors.errors import ValidationError
 
 DAYS = st.dates(date(1900, 1, 1), date(2200, 1, 1))
@@ -182,3 +182,85 @@ def test_jsonpath_finds_every_value():
     assert jsonpath("$.none", data) == []
     with pytest.raises(ValidationError, match="no JSONPath"):
         jsonpath("$..[", data)
+
+
+CELLS = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), max_size=8).map(lambda text: text + "x")
+TABLES = st.lists(
+    st.fixed_dictionaries({"id": CELLS, "na,me": CELLS, "no\nte": CELLS}), min_size=1, max_size=5
+)
+
+
+@given(TABLES, st.sampled_from([",", ";", "\t"]))
+def test_a_table_that_is_streamed_is_the_one_that_is_read_whole(rows, delimiter):
+    text = csv.write(rows, delimiter=delimiter)
+    assert "".join(csv.lines(rows, delimiter=delimiter)) == text
+    assert list(csv.each(text, delimiter=delimiter)) == csv.read(text, delimiter=delimiter)
+    assert list(csv.each(text.split("\n"), delimiter=delimiter)) == csv.read(text, delimiter=delimiter)
+
+
+def test_a_row_is_there_before_the_next_line_is_asked_for():
+    asked = []
+
+    def lines():
+        for line in ("id;name", "1;Ama", "2;Kofi"):
+            asked.append(line)
+            yield line
+
+    rows = csv.each(lines())
+    assert next(rows) == {"id": "1", "name": "Ama"}
+    assert asked == ["id;name", "1;Ama"]
+    assert next(csv.lines(iter([{"id": 1}, {"id": 2}]))) == "id\r\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("", []),
+        ("\n\n", []),
+        ("id,name", []),
+        ("\ufeffid,name,,\n1,Ama,,\n\n2\n", [{"id": "1", "name": "Ama"}, {"id": "2", "name": ""}]),
+        (b"id;name\n1;Zo\xe9\n", [{"id": "1", "name": "Zoé"}]),
+    ],
+)
+def test_a_streamed_table_may_be_as_odd_as_one_read_whole(text, rows):
+    assert list(csv.each(text)) == rows == csv.read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("id,name\n1,Ama,x", "Row 2 of the CSV has 3 cells, but there are 2 names"),
+        ("id,id\n1,2", "two columns named 'id'"),
+        ('id\n"1', "Line 2 of the CSV cannot be read"),
+        ([b"id"], "its bytes, or its lines"),
+    ],
+)
+def test_what_is_no_table_is_said_where_it_is_streamed(text, sentence):
+    with pytest.raises(ValidationError, match=sentence):
+        list(csv.each(text))
+
+
+def test_a_streamed_row_with_a_new_column_is_refused_unless_the_columns_are_named():
+    rows = [{"id": 1}, {"id": 2, "name": "Ama"}]
+    with pytest.raises(ValidationError, match="Row 2 has 'name', which the first row has not"):
+        list(csv.lines(rows))
+    assert "".join(csv.lines(rows, columns=["id", "name"])) == csv.write(rows)
+    assert "".join(csv.lines([], columns=["id"])) == "id\r\n"
+
+
+@given(st.lists(st.fixed_dictionaries({"clinic": st.sampled_from("ABC"), "n": st.integers()})))
+def test_groups_lose_nothing_and_keep_the_order(rows):
+    found = groups(rows, "clinic")
+    assert all(row["clinic"] == clinic for clinic, there in found.items() for row in there)
+    assert list(found) == list(dict.fromkeys(row["clinic"] for row in rows))
+    assert sorted(map(id, rows)) == sorted(id(row) for there in found.values() for row in there)
+    assert groups(rows, lambda row: row["n"] > 0).get(True, []) == [row for row in rows if row["n"] > 0]
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [({}, "Row 1 has no 'clinic'"), ("text", "Row 1 has no 'clinic'"), ({"clinic": []}, "by a list")],
+)
+def test_a_row_that_fits_no_group_is_told(row, sentence):
+    with pytest.raises(ValidationError, match=sentence):
+        groups([row], "clinic")

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from jobs.language.errors import JobError, MissingValue
 from jobs.language.paths import read
+from tests.jobs.language.desk import run_job
 
 MESSAGE = {
     "form": {
@@ -100,6 +101,15 @@ def test_any_text_gives_a_default_or_a_sentence(path):
     except JobError as error:
         sentence = str(error)
     assert not sentence or "path" in sentence
+
+
+def test_value_reads_far_into_any_object():
+    code = "row = {'names': [{'family': 'Sow'}]}\nstate.data = [value('names[0].family', of=row), value('age', 0, of=row)]"
+    assert run_job(code).final["data"] == ["Sow", 0]
+    assert (
+        "`age` is not in the object; the object has: names"
+        in run_job("value('age', of={'names': 1})").message
+    )
 
 
 def test_a_path_must_be_text():

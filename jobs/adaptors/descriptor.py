@@ -32,6 +32,7 @@ from jobs.adaptors.spec import AdaptorSpec, operation
 
 Configuration = dict[str, Any]
 MakeAuth = Callable[[Configuration], Auth]
+Path = str | Callable[[Configuration], str]  # always the same, or by what the credential says
 DEFAULT_MAX = 10_000
 SEVERAL_PARTS = ("path", "kind")  # what a job may write with slashes, as `sites/root/lists`
 
@@ -82,7 +83,7 @@ class Descriptor:
     title: str
     summary: str
     schema: dict[str, Any]
-    base: str
+    base: Path
     auth: MakeAuth = lambda configuration: NoAuth()
     prefix: str = ""
     headers: Mapping[str, str] = field(default_factory=lambda: {"Accept": "application/json"})
@@ -92,7 +93,8 @@ class Descriptor:
     items: str = ""  # where `each` finds the records of a page
     paging: Paging | None = None  # how `each` goes through pages
     calls: tuple[Call, ...] = ()
-    test: str = ""
+    methods: tuple[Callable[..., Any], ...] = ()  # operations that take more than one request
+    test: Path = ""
 
     def adaptor(self) -> AdaptorSpec:
         """As the registry wants it."""
@@ -109,12 +111,12 @@ class Descriptor:
             "prefix": self.prefix,
             "headers": self.headers,
             "message_paths": (*self.words, *RestClient.message_paths),
-            "test_path": self.test,
             "__doc__": self.summary,
         }
         verbs = [each for each in self.verbs if each != "each"] + (["each"] if self.paging else [])
         members |= {verb: _verb(verb, self) for verb in verbs}
         members |= {call.name: _method(call) for call in self.calls}
+        members |= {method.__name__: method for method in self.methods}
         return type(f"{self.title}Client".replace(" ", ""), (ThinClient,), members)
 
 
@@ -129,6 +131,14 @@ class ThinClient(RestClient):
     def authenticate(self, configuration: Configuration) -> Auth:
         given = {name: value for name, value in configuration.items() if value not in (None, "")}
         return self.descriptor.auth({**_defaults(self.schema), **given})
+
+    def test(self) -> str:
+        """One sentence for *Test connection*; a failure raises."""
+        path = filled(self.descriptor.test, self._configuration)
+        if not path:
+            return super().test()
+        self.get(path)
+        return f"{self.system} accepts the credential."
 
     def problem(self, response: Response) -> AdaptorError | None:
         for each in self.descriptor.problems:
@@ -269,8 +279,10 @@ def client_credentials(
     )
 
 
-def filled(template: str, configuration: Mapping[str, Any]) -> str:
+def filled(template: Path, configuration: Mapping[str, Any]) -> str:
     """`{field}` and `{field|default}` replaced by what the credential says."""
+    if callable(template):
+        template = template(dict(configuration))
 
     def value(found: re.Match[str]) -> str:
         return str(configuration.get(found[1]) or found[2] or "")

@@ -267,7 +267,9 @@ def test_a_body_that_is_no_json_object_is_refused(client, content, kind, status)
 def test_unknown_things_are_404_in_openmrs_words(client):
     unknown = refusal(client.get(f"/patient/{NOBODY}"), 404)
     assert unknown["message"] == "Object with given uuid doesn't exist [null]"
-    assert "Unknown resource" in refusal(client.get("/patients"), 404)["message"]
+    for path in ("/patients", "/", "//"):
+        assert "Unknown resource" in refusal(client.get(path), 404)["message"]
+    assert "Unknown resource" in refusal(client.post("/", json={}), 404)["message"]
     assert "not supported" in refusal(client.put("/patient"), 405)["message"]
 
 

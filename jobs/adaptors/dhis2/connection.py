@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -13,10 +14,12 @@ from jobs.adaptors.dhis2.refusals import refusal
 from jobs.adaptors.dhis2.reports import parsed
 from jobs.adaptors.engine import Response, RestClient
 from jobs.adaptors.errors import AdaptorError, ConfigurationError, ValidationError
+from jobs.adaptors.paging import dig
 from jobs.adaptors.spec import address, credential, secret, text
 
 OLDEST = 36  # the first with today's tracker
 DRY_UID = "dryRun00000"
+COUNTED_AS = {"DELETE": "deleted", "UPDATE": "updated"}  # by importStrategy; anything else is taken for new
 _OWN_PREFIX = re.compile(r"^api/(\d+/)?")
 
 
@@ -122,6 +125,13 @@ class Connection(RestClient):
         status = ("Created", 201) if method == "POST" else ("OK", 200)
         return _envelope({"responseType": "ObjectReport", "uid": uid, "errorReports": []}, *status)
 
+    def _pretended(
+        self, method: str, path: str, data: Any, *, params: Mapping[str, Any] | None, content_type: str | None
+    ) -> Response:
+        told = super()._pretended(method, path, data, params=params, content_type=content_type)
+        named = COUNTED_AS.get(str((params or {}).get("importStrategy")))
+        return replace(told, body=_counted_as(named, told.body)) if named else told
+
     def _who(self) -> str:
         if self._configuration.get("pat"):
             return "the personal access token of the credential"
@@ -163,6 +173,15 @@ def _dry_tracker(sent: dict[str, Any]) -> dict[str, Any]:
         "bundleReport": {"typeReportMap": {}},
         "message": "(dry run)",
     }
+
+
+def _counted_as(named: str, body: dict[str, Any]) -> dict[str, Any]:
+    """An answer to a dry run, whose records were not made but changed or deleted."""
+    for counts in (dig(body, "stats"), dig(body, "response.importCount")):
+        if isinstance(counts, dict):
+            made = "created" if "created" in counts else "imported"
+            counts[named], counts[made] = counts[made], 0
+    return body
 
 
 def _dry_values(sent: dict[str, Any]) -> dict[str, Any]:

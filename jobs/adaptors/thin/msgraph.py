@@ -2,9 +2,53 @@
 
 from __future__ import annotations
 
-from jobs.adaptors.descriptor import Call, Descriptor, bearer, client_credentials, first_of
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from jobs.adaptors.bodies import to_json
+from jobs.adaptors.descriptor import Call, Descriptor, ThinClient, bearer, client_credentials, first_of
+from jobs.adaptors.errors import ValidationError
 from jobs.adaptors.paging import NextUrl
-from jobs.adaptors.spec import address, credential, secret, text
+from jobs.adaptors.spec import address, credential, operation, secret, text
+
+
+@operation(
+    example='msgraph.upload_file("b!7", "root", "week.zip", msgraph.zip({"a.csv": text, "raw/b.json": data}))'
+)
+def zip(self: ThinClient, files: Any) -> bytes:
+    """A ZIP archive of files by name, to be uploaded: texts and bytes as they are, anything else as JSON.
+
+    The same files give the same bytes.
+    """
+    if not isinstance(files, Mapping) or not files:
+        raise ValidationError("msgraph.zip needs files by name.", sent=False)
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as packed:
+        for name, content in files.items():
+            # An entry without a time of its own: otherwise each archive would differ from the one before.
+            entry = zipfile.ZipInfo(_inside(name))
+            entry.external_attr = 0o644 << 16  # or nobody may read the file once it is unpacked
+            packed.writestr(entry, _bytes(content), zipfile.ZIP_DEFLATED)
+    return archive.getvalue()
+
+
+def _inside(name: Any) -> str:
+    """A name that stays inside the folder where somebody unpacks the archive."""
+    text = str(name).replace("\\", "/")
+    path = PurePosixPath(text)
+    if not path.name or path.is_absolute() or ".." in path.parts or ":" in text or "\0" in text:
+        raise ValidationError(f"{name!r} cannot be the name of a file in a ZIP archive.", sent=False)
+    return str(path)
+
+
+def _bytes(content: Any) -> bytes:
+    if isinstance(content, (bytes, bytearray)):
+        return bytes(content)
+    return content.encode("utf-8", "replace") if isinstance(content, str) else to_json(content)
+
 
 ADAPTOR = Descriptor(
     name="msgraph",
@@ -85,5 +129,15 @@ ADAPTOR = Descriptor(
             help="Upload a file of at most 4 MB, or replace it.",
             example='msgraph.upload_file("b!7", "root", "r.csv", text)',
         ),
+        Call(
+            "create",
+            "(path, data)",
+            "POST",
+            "/{path}",
+            body="data",
+            help="Make a record of a kind, as `applications` or `sites/root/lists`.",
+            example='msgraph.create("sites/root/lists", {"displayName": "Visits"})',
+        ),
     ),
+    methods=(zip,),
 ).adaptor()

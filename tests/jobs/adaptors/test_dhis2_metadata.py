@@ -251,6 +251,19 @@ def test_a_dry_run_goes_on_with_plausible_answers(connect, partner):
     assert partner.seen == []
 
 
+def test_a_dry_run_counts_what_it_would_delete_or_change_as_such(connect, partner):
+    dhis2 = connect(dry_run=True, pat="d2pat_abc")
+    events = {"events": [{"event": UID}, {"event": "x"}]}
+    for strategy, counts in (("DELETE", (0, 0, 2)), ("UPDATE", (0, 2, 0)), ("CREATE", (2, 0, 0))):
+        report = dhis2.tracker.import_(events, strategy=strategy)
+        assert (report.created, report.updated, report.deleted) == counts
+        assert (report.accepted, report.total) == (2, 2)
+    assert dhis2.destroy("events", UID)["stats"]["deleted"] == 1
+    values = dhis2.send_values([{}, {}, {}], import_strategy="DELETE")
+    assert (values.created, values.deleted, values.accepted) == (0, 3, 3)
+    assert partner.seen == []
+
+
 # Helpers.
 
 

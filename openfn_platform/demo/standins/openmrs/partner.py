@@ -100,7 +100,7 @@ class OpenMRS(Partner):
             thrower = "org.springframework.web.servlet.mvc.annotation.AnnotationMethodHandlerAdapter:134"
             raise errors.RestError(405, f"Request method '{request.method}' not supported", thrower=thrower)
         values = _values(request) if request.method == "POST" else {}
-        resource = self.resource(parts[0])
+        resource = self.resource(parts[0] if parts else "")
         self._authorise(request, resource, session)
         if len(parts) == 1:
             return self._collection(request, resource, values)

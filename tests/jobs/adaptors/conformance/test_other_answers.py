@@ -20,7 +20,11 @@ CALLS = {
         lambda it: it.get_inbox(),
         lambda it: it.send("+254711000111", "x"),
     ],
-    "asana": [lambda it: it.get_tasks("7"), lambda it: it.create_task({"name": "x"})],
+    "asana": [
+        lambda it: it.get_tasks("7"),
+        lambda it: it.create_task({"name": "x"}),
+        lambda it: it.upsert_task("7", {"name": "x"}),
+    ],
     "carto": [
         lambda it: it.sql("select 1"),
         lambda it: it.sql("delete from a"),
@@ -54,6 +58,11 @@ CALLS = {
         lambda it: it.find_one("Patient", identifier="7"),
         lambda it: it.batch([it.entry("POST", "Patient", {})]),
     ],
+    "flutterwave": [lambda it: it.create_customer({}), lambda it: it.create_payment_method({})],
+    "godata": [
+        lambda it: it.upsert_case("7", {"visualId": "C-7"}),
+        lambda it: it.upsert_location({"name": "North"}),
+    ],
     "googlesheets": [
         lambda it: it.get_values("s", "A1"),
         lambda it: it.append_values("s", "A1", [[1]]),
@@ -71,6 +80,13 @@ CALLS = {
         lambda it: it.find_one("patient", identifier="7"),
         lambda it: it.create("patient", {}),
         lambda it: it.upsert("patient", {}, identifier="7"),
+    ],
+    "primero": [
+        lambda it: it.upsert_case({"case_id": "C-7"}),
+        lambda it: it.upsert_case({"id": "7"}, key="id"),
+        lambda it: it.update_referral("7", "9", {}),
+        lambda it: it.update_referrals("7", [{"id": "9"}]),
+        lambda it: it.create_referrals(["7"], {}),
     ],
     "whatsapp": [
         lambda it: it.send("+254711000111", "x"),

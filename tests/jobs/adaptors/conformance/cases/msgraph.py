@@ -20,7 +20,7 @@ CASE = Case(
     auth=lambda seen: seen.headers["authorization"] == f"Bearer {SECRET}",
     read=lambda msgraph: msgraph.get_file("b!7", "01A"),
     read_path="/v1.0/drives/b%217/items/01A",
-    write=lambda msgraph, text: msgraph.post("/sites/7/lists", {"displayName": text}),
+    write=lambda msgraph, text: msgraph.create("sites/7/lists", {"displayName": text}),
     error_body={"error": {"code": "nameAlreadyExists", "message": "There is a list by that name"}},
     error_words="There is a list by that name",
     pages=pages,

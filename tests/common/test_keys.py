@@ -30,7 +30,13 @@ def test_a_name_is_still_known_in_its_key(name: str, key: str) -> None:
 
 @pytest.mark.parametrize(
     ("model", "key"),
-    [(Workflow, "workflow"), (Job, "job"), (Trigger, "trigger"), (Credential, "credential"), (Table, "table")],
+    [
+        (Workflow, "workflow"),
+        (Job, "job"),
+        (Trigger, "trigger"),
+        (Credential, "credential"),
+        (Table, "table"),
+    ],
 )
 def test_a_name_without_latin_letters_gets_the_word_for_what_it_is(model: type[Model], key: str) -> None:
     assert free_key("ជំរាបសួរ", model._default_manager.none()) == key

@@ -30,7 +30,7 @@ from openfn_platform.common.text import one_line
 from openfn_platform.projects.actors import Actor, By, as_actor, author_of, require
 from openfn_platform.projects.auditing import audit
 from openfn_platform.projects.models import Project, Role
-from runs.bulk_deeds import WAYS, Made, item_do
+from runs.bulk_deeds import WAYS, Made, item_do, refused_of
 from runs.bulk_following import at_once_of, operation_end, operations_ready, runs_follow
 from runs.models import BulkItem, BulkOperation, BulkState, Deed, ItemState, Outcome
 from runs.models.bulk import OPEN_BULK
@@ -69,10 +69,10 @@ class Chosen:
 
 @dataclass(frozen=True, kw_only=True)
 class Count:
-    """How many a bulk operation would touch, were it begun now."""
+    """To how many a bulk operation would do it, were it begun now."""
 
     total: int
-    left_out: int  # chosen by id, and the deed does not apply to them
+    left_out: int  # chosen by id, and the deed does not apply to them; or their job is off, or has no code
     too_many: bool  # more than one operation may touch; `total` counts no further
 
 
@@ -111,9 +111,13 @@ class Order:
 def bulk_count(*, project: Project, order: Order, by: By) -> Count:
     require(by, project, Role.OPERATOR)
     order.check(project)
-    found = len(_applicable(project, order))
-    left_out = len(set(order.chosen.ids)) - found if order.chosen.rows is None else 0
-    return Count(total=min(found, MOST_ITEMS), left_out=left_out, too_many=found > MOST_ITEMS)
+    rows = _applicable(project, order)
+    found = rows[: MOST_ITEMS + 1].count()
+    if found > MOST_ITEMS:
+        return Count(total=MOST_ITEMS, left_out=0, too_many=True)
+    refused = rows.filter(refused_of(order.deed, same_code=order.same_code)).count()
+    chosen = len(set(order.chosen.ids)) if order.chosen.rows is None else found
+    return Count(total=found - refused, left_out=chosen - found + refused, too_many=False)
 
 
 @transaction.atomic
@@ -121,7 +125,7 @@ def bulk_begin(*, project: Project, order: Order, by: By) -> BulkOperation:
     """Settle what it touches, and let a worker begin. Nothing is done yet when this returns."""
     require(by, project, Role.OPERATOR)
     order.check(project)
-    targets = _applicable(project, order)
+    targets = list(_applicable(project, order).values_list("pk", flat=True)[: MOST_ITEMS + 1])
     if order.chosen.rows is None:
         # Whoever names an id gets an answer about it, also when the answer is why not.
         known = dict.fromkeys(targets)
@@ -161,14 +165,13 @@ def bulk_cancel(*, operation: BulkOperation, by: By) -> None:
     audit("bulk operation cancelled", by, project=operation.project, target=operation, changes=changes)
 
 
-def _applicable(project: Project, order: Order) -> list[uuid.UUID]:
-    """Ids in the order in which they will be worked off, one more than may be touched at most."""
+def _applicable(project: Project, order: Order) -> QuerySet[Any]:
+    """What the deed applies to, in the order in which it will be worked off."""
     way = WAYS[order.deed]
     rows = order.chosen.rows
     if rows is None:
         rows = way.rows(project_id=project.pk).filter(pk__in=order.chosen.ids)
-    found = rows.filter(way.applies, project_id=project.pk).order_by(*way.order)
-    return list(found.values_list("pk", flat=True)[: MOST_ITEMS + 1])
+    return rows.filter(way.applies, project_id=project.pk).order_by(*way.order)
 
 
 def _items_store(operation: BulkOperation, targets: Sequence[uuid.UUID]) -> None:

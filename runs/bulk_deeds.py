@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import Model, Q, QuerySet
 
-from jobs.models import Job
+from jobs.models import Job, JobState
 from openfn_platform.common.errors import Conflict, NotFound
 from openfn_platform.projects.actors import Actor
 from runs.cancelling import OPEN_STATES, run_abort, run_cancel
@@ -45,6 +45,16 @@ class Way:
 
     def rows(self, *, project_id: uuid.UUID) -> QuerySet[Any]:
         return self.model._default_manager.filter(project_id=project_id)
+
+
+def refused_of(deed: Deed, *, same_code: bool) -> Q:
+    """Which of those that a deed applies to it will be refused when their turn comes, as things stand now."""
+    if deed != Deed.RETRY:
+        return Q(pk__in=[])
+    without_code = Q(job__live_version=None)
+    if same_code:
+        without_code &= Q(job_version=None)
+    return Q(job__state=JobState.OFF) | without_code
 
 
 def item_do(*, operation: BulkOperation, target: uuid.UUID, by: Actor) -> Made:

@@ -1,8 +1,10 @@
 """Buttons that are pressed twice: what one form starts is started once.
 
 For deeds that nothing in the database would tell from a second wish: to start a job, to begin a bulk operation. Each
-drawn form carries a word of its own. The same form sent again, by a double click, a reload or going back, gets the
-first result. Whoever changes something in the form before sending it again wants something else, and gets it.
+drawn form carries a word of its own. The same form sent again, by a double click or a reload, gets the first result.
+Whoever changes something in the form before sending it again wants something else, and gets it. So does, as a rule,
+whoever goes back: pages forbid browsers to keep them, so the form is drawn anew, with another word. Only from a browser
+that kept it all the same is it the form that was sent already.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from openfn_platform.projects.models import Role
 from runs.models import FINAL_STATES, Run, RunState, State, StateKind
 from runs.models.run import Priority, RetryKind
 from runs.permits import publish_on_commit
+from runs.starting import NothingToRun
 from runs.states import encode, state_store
 from runs.work_orders import work_order_lock, work_order_refresh
 
@@ -82,6 +83,9 @@ def run_retry(
             raise AlreadyRetried("A retry of this run is on its way already.")
         if run.retries.exists():
             raise AlreadyRetried()
+        version_id = run.job_version_id if same_code else None
+        if version_id is None and run.job.live_version_id is None:
+            raise NothingToRun()
         input_id = run.input_id
         if corrected is not None:
             input_id = _corrected(run=run, value=corrected, by=author_of(by)).pk
@@ -91,7 +95,7 @@ def run_retry(
             workflow_id=run.workflow_id,
             work_order_id=run.work_order_id,
             job_id=run.job_id,
-            job_version_id=run.job_version_id if same_code else None,
+            job_version_id=version_id,
             library=run.library if same_code else None,
             trigger_id=run.trigger_id,
             matched_triggers=run.matched_triggers,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
@@ -71,20 +72,20 @@ class Client(SqlClient):
         authority_of(given)  # libpq's own sentence names a file that nobody has
         # The name stays for the certificate; the connection goes to an address that was judged.
         addresses = judged_addresses(self._exchanges.policy, self.host, self.port, timeout=CONNECT_SECONDS)
-        more: dict[str, Any] = {"sslrootcert": _file(given["ca"])} if given.get("ca") else {}
-        return psycopg.connect(
-            host=",".join([self.host] * len(addresses)),
-            hostaddr=",".join(addresses),
-            port=self.port,
-            dbname=given["database"],
-            user=given["user"],
-            password=given.get("password") or None,
-            sslmode=given.get("ssl") or "prefer",
-            connect_timeout=CONNECT_SECONDS,
-            application_name="openfn-platform",
-            client_encoding="utf8",
-            **more,
-        )
+        with _authority_file(given.get("ca")) as more:
+            return psycopg.connect(
+                host=",".join([self.host] * len(addresses)),
+                hostaddr=",".join(addresses),
+                port=self.port,
+                dbname=given["database"],
+                user=given["user"],
+                password=given.get("password") or None,
+                sslmode=given.get("ssl") or "prefer",
+                connect_timeout=CONNECT_SECONDS,
+                application_name="openfn-platform",
+                client_encoding="utf8",
+                **more,
+            )
 
     def driver_error(self, error: Exception) -> type[AdaptorError] | None:
         import psycopg
@@ -143,13 +144,18 @@ class Client(SqlClient):
         return connection.cursor(name=f"each_{uuid.uuid4().hex[:12]}") if stream else connection.cursor()
 
 
-def _file(pem: str) -> str:
-    """libpq reads certificates from files only; the run's own temporary folder goes with the run."""
+@contextmanager
+def _authority_file(pem: str | None) -> Iterator[dict[str, Any]]:
+    """libpq reads certificates from files only, and only while it connects; no file outlives that."""
     import tempfile
 
-    with tempfile.NamedTemporaryFile("w", suffix=".pem", delete=False) as file:
+    if not pem:
+        yield {}
+        return
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
         file.write(pem)
-    return file.name
+        file.flush()
+        yield {"sslrootcert": file.name}
 
 
 ADAPTOR = AdaptorSpec(

@@ -41,8 +41,11 @@ class KeyField(models.CharField):  # type: ignore[type-arg]  # stubs want parame
 
 
 def free_key(name: str, taken: models.QuerySet[models.Model]) -> str:
-    """A key made from `name` that no row of `taken` has: `register-patient`, then `register-patient-2`."""
-    base = slugify(name.replace("_", "-"))[: KEY_LENGTH - 4].strip("-") or "unnamed"
+    """A key made from `name` that no row of `taken` has: `register-patient`, then `register-patient-2`.
+
+    A name without Latin letters and digits makes none; its key is the word for what it is: `workflow`, `job`.
+    """
+    base = _slug(name) or _slug(str(taken.model._meta.verbose_name))
     used = set(taken.filter(key__startswith=base).values_list("key", flat=True))
     if base not in used:
         return base
@@ -50,6 +53,10 @@ def free_key(name: str, taken: models.QuerySet[models.Model]) -> str:
     while f"{base}-{number}" in used:
         number += 1
     return f"{base}-{number}"
+
+
+def _slug(text: str) -> str:
+    return slugify(text.replace("_", "-"))[: KEY_LENGTH - 4].strip("-")
 
 
 def as_uuid(value: object) -> uuid.UUID | None:

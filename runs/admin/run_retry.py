@@ -21,6 +21,7 @@ from runs.admin.pages import HistoryAdmin
 from runs.models import Run
 from runs.pretty import Difference, TooLong, difference, pretty_json
 from runs.selectors import payloads, runs
+from runs.starting import NothingToRun
 from runs.states import checked_object, encode
 
 EDITOR = "built/editor/editor.js"
@@ -191,6 +192,8 @@ def _why_not(run: Run) -> str:
         return "It has not ended yet; cancel it first, or wait."
     if run.is_test:
         return "A test run is repeated in the job's editor."
+    if not runs.has_code(run):
+        return NothingToRun().message
     return "It was retried already; retry its last attempt."
 
 

@@ -129,9 +129,10 @@ class BulkItemPageSerializer(serializers.Serializer[Any]):
 
 class BulkCountSerializer(serializers.Serializer[Any]):
     deed = serializers.CharField()
-    total = serializers.IntegerField(help_text="So many would be touched.")
+    total = serializers.IntegerField(help_text="To so many it would be done.")
     left_out = serializers.IntegerField(
-        help_text="So many of the ids are not there, or it does not apply to them."
+        help_text="So many of the ids are not there, or it does not apply to them; of a retry also those whose job is "
+        "off, or has no live version to retry them with."
     )
     too_many = serializers.BooleanField(
         help_text="There are more than one operation may touch; `total` counts no further."

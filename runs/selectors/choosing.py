@@ -19,6 +19,7 @@ WILL = {
 }
 _ENDED = "ended already"
 _TESTED = Q(mode=RunMode.TRIAL) | Q(trial_code__isnull=False)
+_NOT_LIVE = ("of a job that has no live version", Q(job__live_version=None))
 _LOOKED_AFTER = Q(handled=True) | Q(dismissed_at__isnull=False)
 # In the order in which the deed itself would refuse: a run that is left out counts once.
 _WHY_NOT: dict[Deed, tuple[tuple[str, Q], ...]] = {
@@ -28,6 +29,7 @@ _WHY_NOT: dict[Deed, tuple[tuple[str, Q], ...]] = {
         ("handled or dismissed already", _LOOKED_AFTER),
         ("retried already", Q(Exists(Run.objects.filter(retry_of=OuterRef("pk"))))),
         ("of a test, which the editor repeats", _TESTED),
+        _NOT_LIVE,
     ),
     Deed.CANCEL: ((_ENDED, ~Q(state__in=OPEN_STATES)),),
     Deed.ABORT: ((_ENDED, ~Q(state__in=OPEN_STATES)),),

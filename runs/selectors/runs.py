@@ -108,7 +108,12 @@ def code_around_failure(run: Run) -> list[CodeLine]:
 
 def may_retry(run: Run) -> bool:
     """A run that ended and is nobody's first attempt any more; a test run is repeated in the editor."""
-    return run.is_final and not run.is_test and not run.retries.exists()
+    return run.is_final and not run.is_test and has_code(run) and not run.retries.exists()
+
+
+def has_code(run: Run) -> bool:
+    """Whether there is code to retry it with: the live version, or the one that a dry run of a draft took."""
+    return run.job.live_version_id is not None or run.job_version_id is not None
 
 
 def may_dismiss(run: Run) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from jobs.models import Job, JobState
 from openfn_platform.projects.models import AuditEntry
 from runs.bulk import MOST_ITEMS, bulk_work
 from runs.models import BulkOperation, Run, RunState
@@ -29,6 +30,28 @@ def test_it_says_how_many_it_would_touch_and_touches_none(api: Caller, clinic: C
     ids = [str(failed.pk), str(good.pk), UNKNOWN]
     assert api.post("bulk", {"deed": "retry", "ids": ids, "dry_run": True}).json()["left_out"] == 2
     assert not BulkOperation.objects.exists()
+
+
+def test_what_is_counted_is_what_a_retry_will_begin(api: Caller, clinic: Clinic):
+    good, off, never = clinic.run(), clinic.run(), clinic.run()
+    Job.objects.filter(pk=off.job_id).update(state=JobState.OFF)
+    draft = never.job.live_version
+    Job.objects.filter(pk=never.job_id).update(live_version=None)
+    Run.objects.filter(pk=never.pk).update(job_version=draft)
+    by_filter = {"deed": "retry", "filter": {"workflow": "main"}}
+    by_id = {"deed": "retry", "ids": [str(run.pk) for run in (good, off, never)] + [UNKNOWN]}
+    for order, same_code, counts in (
+        (by_filter, False, (1, 2)),
+        (by_filter, True, (2, 1)),
+        (by_id, False, (1, 3)),
+        (by_id, True, (2, 2)),
+    ):
+        told = api.post("bulk", {**order, "same_code": same_code, "dry_run": True}).json()
+        assert (told["total"], told["left_out"]) == counts
+    begun = api.post("bulk", by_filter).json()
+    bulk_work(seconds=5)
+    assert api.get(f"bulk/{begun['id']}").json()["done"] == 1
+    assert Run.objects.exclude(retry_of=None).get().retry_of_id == good.pk
 
 
 def test_it_is_begun_worked_off_and_followed(api: Caller, clinic: Clinic):

@@ -58,6 +58,11 @@ def test_the_schema_says_how_to_authenticate():
             assert ({"token": []} in operation.get("security", [])) is path.startswith("/api/"), path
 
 
+def test_the_schema_says_that_a_trigger_is_made_off():
+    made = schema()["components"]["schemas"]["TriggerMake"]["properties"]["enabled"]
+    assert "it is off" in made["description"]
+
+
 def test_the_schema_describes_runs_as_they_are():
     described = schema()
     assert list(described["components"]["schemas"]["Run"]["properties"]) == FIELDS

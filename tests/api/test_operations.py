@@ -200,6 +200,18 @@ def test_a_run_of_unsaved_code_is_not_retried_with_the_live_code(api: Caller, cl
     assert not Run.objects.filter(retry_of=run).exists()
 
 
+def test_a_dry_run_of_a_draft_is_not_retried_with_live_code_that_is_not_there(api: Caller, clinic: Clinic):
+    job = clinic.job()
+    draft, job.live_version = job.live_version, None
+    job.save()
+    run = clinic.run(job=job, job_version=draft, mode=RunMode.DRY)
+    assert "no live version" in problem(api.post(f"runs/{run.pk}/retry", {}), 409)
+    assert not Run.objects.filter(retry_of=run).exists()
+    again = api.post(f"runs/{run.pk}/retry", {"same_code": True})
+    assert again.status_code == 201
+    assert Run.objects.get(retry_of=run).job_version == draft
+
+
 def test_a_retry_that_is_repeated_is_the_same_retry(api: Caller, clinic: Clinic):
     run = clinic.run()
     first = api.send("POST", f"runs/{run.pk}/retry", {}, idempotency_key="k")

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from openfn_platform.projects.admin.project import SETTINGS
+from openfn_platform.projects.api.serializers import ProjectChangeSerializer
 from openfn_platform.projects.models import AuditEntry, Membership, Project, Role
 from tests.api.cast import UNKNOWN, Caller, Clinic, problem
 
@@ -48,6 +50,38 @@ def test_settings_are_changed_as_they_were_read(api: Caller, clinic: Clinic):
     problem(api.send("PATCH", "project", {"name": "Lost"}, match=""), 428)
 
 
+def test_every_setting_of_the_page_is_a_setting_of_the_api(api: Caller):
+    told = api.get("project").json()
+    assert set(SETTINGS) <= set(told)
+    assert set(ProjectChangeSerializer().fields) == set(SETTINGS) | {"payload_days", "history_days"}
+
+
+def test_limits_log_ins_and_what_is_kept_are_changed_and_audited(api: Caller, clinic: Clinic):
+    operating = clinic.caller("operate")
+    wanted = {
+        "messages_per_minute": 600,
+        "messages_burst": 50,
+        "keeps_payloads": False,
+        "mfa_required": True,
+    }
+    answer = api.send("PATCH", "project", wanted, **ANY)
+    assert answer.status_code == 200
+    assert {name: answer.json()[name] for name in wanted} == wanted
+    clinic.project.refresh_from_db()
+    assert {name: getattr(clinic.project, name) for name in wanted} == wanted
+    entry = AuditEntry.objects.latest("id")
+    assert (entry.action, entry.changes["mfa_required"]) == ("project changed", [False, True])
+    assert entry.token is not None
+    assert "fill in both or none" in problem(
+        api.send("PATCH", "project", {"messages_per_minute": None}, **ANY), 422
+    )
+    lifted = {"messages_per_minute": None, "messages_burst": None}
+    assert api.send("PATCH", "project", lifted, **ANY).json()["messages_burst"] is None
+    problem(operating.send("PATCH", "project", {"mfa_required": False}, **ANY), 403)
+    clinic.project.refresh_from_db()
+    assert clinic.project.mfa_required
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -61,6 +95,11 @@ def test_settings_are_changed_as_they_were_read(api: Caller, clinic: Clinic):
         {"archived_at": None},
         {"allowed_hosts": "x"},
         {"mail_shows_text": "no"},
+        {"mfa_required": "yes"},
+        {"keeps_payloads": None},
+        {"messages_per_minute": 0},
+        {"messages_per_minute": "60"},
+        {"messages_burst": 5},
         {"name": None},
     ],
     ids=json.dumps,

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from jobs.editing import draft_save
 from jobs.models import Job, JobState
+from openfn_platform.projects.actors import Actor
 from openfn_platform.projects.models import Role
+from openfn_platform.projects.tokens import token_create
 from runs.models import Run, RunMode
 from runs.states import state_read
 from tests import factories
@@ -178,6 +181,17 @@ def test_restore_brings_an_old_version_back_as_a_draft(cast: Cast, job: Job) -> 
     now = saved(job)
     assert (now.latest_version.number, now.latest_version.code) == (3, "note('one')\n")
     assert now.live_version.number == 2
+
+
+def test_a_version_that_a_token_wrote_is_told_with_its_name(cast: Cast, job: Job) -> None:
+    token, _ = token_create(project=cast.project, name="pipeline <1>", scopes=("deploy",), by=cast.admin)
+    draft_save(job=job, code="note('two')\n", by=Actor(token=token))
+    draft_save(job=job, code="note('three')\n", by=Actor(platform=True))
+    client = at(cast.viewer)
+    for shown in ("jobs_job_versions", "jobs_job_change"):
+        text = text_of(client.get(page(shown, job.pk)))
+        assert text.count('<td data-label="By">API token pipeline &lt;1&gt;</td>') == 1
+        assert '<td data-label="By">–</td>' in text
 
 
 def test_the_difference_between_two_versions_is_shown(cast: Cast, job: Job) -> None:

@@ -177,6 +177,9 @@ class TriggerChangeSerializer(StrictSerializer):
 
 class TriggerMakeSerializer(TriggerChangeSerializer):
     name = Text(max_length=NAME)
+    enabled = Flag(
+        required=False, help_text="Left out, it is off and starts nothing until it is switched on."
+    )
     kind = Word(choices=TriggerKind.values)
     workflow = Text(
         max_length=KEY_LENGTH,

@@ -42,6 +42,7 @@ _MADE = [
             "workflow": "reports",
             "jobs": ["weekly-export"],
             "schedule": {"kind": "cron", "cron": "0 23 * * 5", "time_zone": "Africa/Nairobi"},
+            "enabled": True,
         },
     ),
     OpenApiExample(
@@ -54,6 +55,7 @@ _MADE = [
             "jobs": ["tell-the-nurse"],
             "upstream": "register-patient",
             "event": "failure",
+            "enabled": True,
         },
     ),
 ]

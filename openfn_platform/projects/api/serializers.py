@@ -17,11 +17,15 @@ SETTINGS = (
     "time_zone",
     "max_concurrency",
     "max_waiting",
+    "messages_per_minute",
+    "messages_burst",
     "max_body_bytes",
     "payload_days",
     "history_days",
     "mail_shows_text",
+    "keeps_payloads",
     "allowed_hosts",
+    "mfa_required",
 )
 
 
@@ -43,12 +47,33 @@ class ProjectChangeSerializer(StrictSerializer):
     time_zone = Text(required=False, max_length=64, help_text="For example Africa/Nairobi.")
     max_concurrency = Whole(required=False, min_value=1)
     max_waiting = Whole(required=False)
+    messages_per_minute = Whole(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        help_text="Of all its inboxes together; more are answered 429 and not kept. null: no limit.",
+    )
+    messages_burst = Whole(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        help_text="How many of these may come at once; null: a minute's worth.",
+    )
     max_body_bytes = Whole(required=False)
     payload_days = Whole(required=False, min_value=1)
     history_days = Whole(required=False, min_value=1)
     mail_shows_text = Flag(required=False)
+    keeps_payloads = Flag(
+        required=False,
+        help_text="false: bodies, states and logs are erased within a minute after their work has succeeded, and "
+        "after three days at most where a person may want to repair something. What is erased does not come back.",
+    )
     allowed_hosts = serializers.ListField(
         child=Text(max_length=253), required=False, max_length=200, help_text="Empty: any public one."
+    )
+    mfa_required = Flag(
+        required=False,
+        help_text="true: members without a second factor set one up before they see anything. Tokens are not concerned.",
     )
 
 

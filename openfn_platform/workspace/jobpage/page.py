@@ -27,6 +27,7 @@ from openfn_platform.common.errors import Conflict, PlatformError
 from openfn_platform.common.text import plural
 from openfn_platform.projects.actors import actor_of
 from openfn_platform.projects.models import Role
+from openfn_platform.workspace.jobpage.authors import authors_told
 from openfn_platform.workspace.jobpage.forms import (
     LIMITS,
     ConnectionRows,
@@ -232,7 +233,7 @@ def _draw(model_admin: Any, request: HttpRequest, job: Job, forms: Forms, *, may
         "adaptors": [registry.spec(name) for name in _adaptors(latest)],
         "job_state": job_badge(job),
         "deed_buttons": model_admin.buttons(request, job),
-        "versions": job.versions.select_related("author")[:RECENT_VERSIONS],
+        "versions": authors_told(job, job.versions.select_related("author")[:RECENT_VERSIONS]),
         "triggers": Trigger.objects.filter(trigger_jobs__job=job, archived_at=None).order_by("name", "pk"),
         "followers": Trigger.objects.filter(upstream=job, archived_at=None).order_by("name", "pk"),
         "runs": runs,

@@ -14,6 +14,7 @@ from jobs.models import Job, JobVersion
 from openfn_platform.common.errors import PlatformError
 from openfn_platform.projects.actors import actor_of
 from openfn_platform.projects.models import Role
+from openfn_platform.workspace.jobpage.authors import authors_told
 from openfn_platform.workspace.jobpage.differences import code_lines, other_changes
 
 SHOWN = 200
@@ -24,7 +25,7 @@ def versions_view(model_admin: Any, request: HttpRequest, object_id: str) -> Htt
     may_edit = model_admin.may(request, Role.EDITOR, job)
     if request.method == "POST":
         return _restore(model_admin, request, job, may_edit=may_edit)
-    versions = list(job.versions.select_related("author")[:SHOWN])
+    versions = authors_told(job, job.versions.select_related("author")[:SHOWN])
     right = _chosen(job, request.GET.get("right"), versions, place=0)
     left = _chosen(job, request.GET.get("left"), versions, place=1)
     context = {

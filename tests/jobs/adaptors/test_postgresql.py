@@ -1,5 +1,6 @@
 """`postgresql` against a real one."""
 
+import tempfile
 from decimal import Decimal
 from typing import Any
 
@@ -100,6 +101,20 @@ def test_a_certificate_that_cannot_be_read_is_said_to_be_that(configuration):
     told = {**configuration, "ca": "ក្រសួង"}
     with pytest.raises(ConfigurationError, match="PEM"):
         registry.connect("postgresql", told, Context(allow_private=True)).test()
+
+
+def test_no_file_of_a_certificate_is_left(connect, tmp_path, monkeypatch):
+    from tests.common.test_http import self_signed
+
+    self_signed(tmp_path)
+    pem = (tmp_path / "own.pem").read_text()
+    files = tmp_path / "temporary"
+    files.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(files))
+    connect(ca=pem).test()
+    with pytest.raises(NotFound):
+        connect(ca=pem, database="nowhere").test()
+    assert list(files.iterdir()) == []
 
 
 def test_rows_come_as_objects_and_values_travel_apart(db):

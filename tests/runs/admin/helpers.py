@@ -50,11 +50,10 @@ def ended_run(
         workflow=job.workflow,
         work_order=order,
         job=job,
-        job_version=job.live_version,
         state=state,
         input=kept[StateKind.INPUT],
         final=kept[StateKind.FINAL],
-        **{**times, **fields},
+        **{"job_version": job.live_version, **times, **fields},
     )
     LogLine.objects.create(
         project_id=world.project.pk, run_id=run.pk, seq=1, at=now, level="info", text=f"log of {CANARY}"

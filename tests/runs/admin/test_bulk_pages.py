@@ -188,6 +188,17 @@ def test_the_message_after_it_tells_the_same(place):
     assert f"{MANY} runs will be retried. {LEFT_OUT} In order of arrival." in shown
 
 
+def test_a_run_of_a_job_without_a_live_version_is_foretold_as_left_out(place):
+    job = place.job()
+    draft, job.live_version = job.live_version, None
+    job.save()
+    runs = [*failed_runs(place, 1), ended_run(place, job, mode=RunMode.DRY, job_version=draft)]
+    shown = asked(people_of(place).operator, runs)
+    assert "1 run will be retried. 1 will not: 1 of a job that has no live version." in shown
+    retry(people_of(place).operator, runs)
+    assert Run.objects.exclude(retry_of=None).get().job_id == runs[0].job_id
+
+
 def test_where_nothing_can_be_done_no_button_offers_it(place):
     shown = asked(people_of(place).operator, a_mixed_lot(place, good=0))
     assert "None of them will be retried." in shown

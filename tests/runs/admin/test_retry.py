@@ -7,7 +7,7 @@ import json
 import pytest
 
 from openfn_platform.projects.models import AuditEntry
-from runs.models import OnceMark, Run, RunState, State
+from runs.models import OnceMark, Run, RunMode, RunState, State
 from runs.selectors.payloads import state_text
 from runs.starting import Input, job_start
 from tests.flows.world import final_of, input_of
@@ -95,6 +95,37 @@ def test_the_code_is_as_it_was_or_as_it_is_live(world, engine):
     engine.drain()
     last = Run.objects.get(retry_of=again)
     assert (last.state, last.job_version) == (RunState.SUCCESS, new)
+
+
+def never_live(place):
+    job = place.job()
+    draft, job.live_version = job.live_version, None
+    job.save()
+    return job, draft
+
+
+def test_a_dry_run_of_a_draft_is_repeated_with_the_code_as_it_was_while_none_is_live(place):
+    job, draft = never_live(place)
+    run = ended_run(place, job, mode=RunMode.DRY, job_version=draft)
+    client = logged_in(people_of(place).operator)
+    shown = text_of(client.get(page(run, "retry")))
+    assert 'name="code" value="same"' in shown
+    assert 'name="code" value="live"' not in shown
+    refused = client.post(page(run, "retry"), {"input": "as-it-was", "code": "live"})
+    assert "no live version" in text_of(refused)
+    assert Run.objects.count() == 1
+    client.post(page(run, "retry"), {"input": "as-it-was", "code": "same"})
+    assert Run.objects.get(retry_of=run).job_version == draft
+
+
+def test_without_any_code_there_is_no_retry_and_the_page_says_why(place):
+    job, _ = never_live(place)
+    run = ended_run(place, job)
+    client = logged_in(people_of(place).operator)
+    assert page(run, "retry") not in text_of(client.get(page(run)))
+    answer = client.post(page(run, "retry"), {"input": "as-it-was", "code": "live"}, follow=True)
+    assert "no live version" in text_of(answer)
+    assert Run.objects.count() == 1
 
 
 @pytest.mark.parametrize(

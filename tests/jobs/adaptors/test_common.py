@@ -241,7 +241,7 @@ def test_what_is_no_table_is_said_where_it_is_streamed(text, sentence):
 
 
 def test_a_streamed_row_with_a_new_column_is_refused_unless_the_columns_are_named():
-    rows = [{"id": 1}, {"id": 2, "name": "Ama"}]
+    rows: list[dict[str, Any]] = [{"id": 1}, {"id": 2, "name": "Ama"}]
     with pytest.raises(ValidationError, match="Row 2 has 'name', which the first row has not"):
         list(csv.lines(rows))
     assert "".join(csv.lines(rows, columns=["id", "name"])) == csv.write(rows)

@@ -166,7 +166,7 @@ NAMES: tuple[ScopeName, ...] = (
     ),
     ScopeName(
         name="groups",
-        signature="(iterable, by)",
+        signature="(iterable, key)",
         help="The rows of a list by a field, or by what a function says.",
         example='for clinic, visits in groups(rows, "clinic").items():',
     ),

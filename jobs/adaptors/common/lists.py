@@ -18,19 +18,19 @@ def chunks(iterable: Iterable[Item], size: int) -> Iterator[list[Item]]:
     return _pieces(iter(iterable), size)
 
 
-def groups(iterable: Iterable[Item], by: str | Callable[[Item], Any]) -> dict[Any, list[Item]]:
+def groups(iterable: Iterable[Item], key: str | Callable[[Item], Any]) -> dict[Any, list[Item]]:
     """The items by a field or a function of theirs, in order of appearance: `groups(visits, "clinic")["A12"]`.
 
     Those that lack the field, or have a list or an object in it, are refused; a function decides for itself.
     """
     found: dict[Any, list[Item]] = {}
     for number, item in enumerate(iterable, start=1):
-        key = by(item) if callable(by) else _field(item, by, number)
+        name = key(item) if callable(key) else _field(item, key, number)
         try:
-            found.setdefault(key, []).append(item)
+            found.setdefault(name, []).append(item)
         except TypeError:
             raise ValidationError(
-                f"Row {number} cannot be put into a group by {'a list' if isinstance(key, list) else 'an object'}; "
+                f"Row {number} cannot be put into a group by {'a list' if isinstance(name, list) else 'an object'}; "
                 "give a function that makes a text or a number of it.",
                 sent=False,
             ) from None

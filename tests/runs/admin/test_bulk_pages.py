@@ -203,6 +203,8 @@ def test_where_nothing_can_be_done_no_button_offers_it(place):
     shown = asked(people_of(place).operator, a_mixed_lot(place, good=0))
     assert "None of them will be retried." in shown
     assert ">Retry</button>" not in shown
+    assert "Each is run again" not in shown
+    assert "Try one first" not in shown
 
 
 @pytest.mark.parametrize(

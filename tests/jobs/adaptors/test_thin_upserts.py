@@ -76,6 +76,7 @@ class Partner:
         return {"id": number, **data}
 
     def listed(self, seen):
+        """Each system answers a search in a way of its own, and each of the partners below says how."""
         raise NotImplementedError
 
 
